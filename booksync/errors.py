@@ -1,0 +1,95 @@
+"""
+Everything booksync raises.
+
+* :exc:`BookSyncError`
+    * :exc:`ConfigurationError` -- the caller asked for something impossible
+    * :exc:`BookNotLive` -- a book was read while it could not be trusted
+    * :exc:`VenueError` -- the venue sent something that cannot be used
+        * :exc:`MalformedMessage` -- a frame or a number does not parse
+        * :exc:`SubscriptionRejected` -- the venue said no
+    * :exc:`TransportError` -- the network failed; retrying may help
+    * :exc:`RecordingError` -- a recording cannot be read
+
+A sequence gap is not here: it is an event, not an error.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BookNotLive",
+    "BookSyncError",
+    "ConfigurationError",
+    "MalformedMessage",
+    "RecordingError",
+    "SubscriptionRejected",
+    "TransportError",
+    "VenueError",
+]
+
+
+class BookSyncError(Exception):
+    """Base class of every exception that booksync defines."""
+
+
+class ConfigurationError(BookSyncError):
+    """Raised when an argument is invalid or names an unknown venue."""
+
+
+class BookNotLive(BookSyncError):
+    """
+    Raised on reading a book that is withheld.
+
+    Args:
+        symbol: Whose book it is.
+        cause: Why it is withheld, in one word (``Cause.value``).
+
+    """
+
+    def __init__(self, symbol: str, cause: str) -> None:
+        super().__init__(f"the book of {symbol or 'this symbol'} is withheld: {cause}")
+        self.symbol = symbol
+        self.cause = cause
+
+
+class VenueError(BookSyncError):
+    """Base class of exceptions caused by what a venue sent."""
+
+
+class MalformedMessage(VenueError):
+    """
+    Raised when a frame, a body or a number is not what the venue documents.
+
+    Args:
+        reason: What is wrong with it, for people.
+        symbol: Whose message it was, where that much could be read.
+
+    """
+
+    def __init__(self, reason: str, symbol: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.symbol = symbol
+
+
+class SubscriptionRejected(VenueError):
+    """
+    Raised when the venue refuses a symbol.
+
+    Args:
+        symbol: The refused symbol; ``None`` where the venue does not say.
+        reason: The venue's own words.
+
+    """
+
+    def __init__(self, symbol: str | None, reason: str) -> None:
+        super().__init__(f"the venue rejects {symbol or 'a subscription'}: {reason}")
+        self.symbol = symbol
+        self.reason = reason
+
+
+class TransportError(BookSyncError):
+    """Raised when a connection or a request fails below the venue's protocol."""
+
+
+class RecordingError(BookSyncError):
+    """Raised when a recording cannot be read."""

@@ -1,0 +1,1 @@
+"""An exchange that you can break: for rehearsing gaps, and for booksync itself."""
