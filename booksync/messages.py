@@ -18,6 +18,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 __all__ = [
+    "Checksum",
     "Closing",
     "Delta",
     "Halted",
@@ -92,6 +93,13 @@ class Delta(Struct, frozen=True, gc=False):
     reset: bool = False
 
 
+class Checksum(Struct, frozen=True):
+    """The venue's checksum of a book as it stands after all that came before."""
+
+    symbol: str
+    value: int
+
+
 class Subscribed(Struct, frozen=True):
     """The venue confirms these symbols."""
 
@@ -155,6 +163,7 @@ class Resumed(Struct, frozen=True):
 Message = (
     Snapshot
     | Delta
+    | Checksum
     | Subscribed
     | Unsubscribed
     | Rejected

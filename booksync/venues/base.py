@@ -14,221 +14,24 @@ messages.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from msgspec import Struct
 
 from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.messages import Message, Snapshot
+from booksync.venues.facts import Facts, Heartbeat, Instrument, Limits, Request
 
-__all__ = [
-    "Assurance",
-    "Crossing",
-    "Facts",
-    "Heartbeat",
-    "Instrument",
-    "Limits",
-    "Lists",
-    "Numbering",
-    "Request",
-    "Resync",
-    "Source",
-    "Venue",
-]
+#: What msgspec raises on bytes that are not what its decoder wants.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
+__all__ = ["Venue", "bounded_gunzip"]
 
-class Assurance(enum.Enum):
-    """How a lost delta of this venue shows itself."""
-
-    #: Each delta names its predecessor.
-    CHAINED = "chained"
-    #: Numbers go up by one.
-    COUNTED = "counted"
-    #: Each delta covers a contiguous range of numbers.
-    RANGED = "ranged"
-    #: Deltas carry a checksum of the best levels, and no number.
-    CHECKSUMMED = "checksummed"
-    #: Only the order is known: a loss cannot be detected.
-    ORDERED = "ordered"
-
-
-class Lists(enum.Enum):
-    """What a delta lists; decides whether an overlap with a snapshot is exact."""
-
-    #: Every level that was touched, also those that moved and moved back.
-    TOUCHED = "touched"
-    #: Only levels that differ between its ends.
-    NET = "net"
-    #: Nobody knows: treated as ``NET``.
-    UNKNOWN = "unknown"
-
-
-class Crossing(enum.Enum):
-    """What a crossed book means here."""
-
-    #: A fault if it persists: costs a resync.
-    SUSPICIOUS = "suspicious"
-    #: Part of the market (auctions).
-    NORMAL = "normal"
-    #: Always present: readers want the uncrossed view.
-    UNCROSS = "uncross"
-
-
-class Numbering(enum.Enum):
-    """What one run of sequence numbers covers."""
-
-    SYMBOL = "symbol"
-    CONNECTION = "connection"
-
-
-class Source(enum.Enum):
-    """Where a snapshot comes from."""
-
-    #: A REST request.
-    REST = "rest"
-    #: The stream sends it after each subscribe.
-    STREAM = "stream"
-    #: A request frame on the stream's own connection.
-    REQUEST = "request"
-    #: Every frame is a whole book.
-    EVERY_FRAME = "every-frame"
-
-
-class Resync(enum.Enum):
-    """What brings a new snapshot after a gap."""
-
-    #: Fetch one (``Source.REST`` and ``Source.REQUEST``).
-    FETCH = "fetch"
-    #: Unsubscribe, wait for the answer, subscribe again.
-    RESUBSCRIBE = "resubscribe"
-    #: Open another connection.
-    RECONNECT = "reconnect"
-    #: Nothing to do: the next frame or a periodic snapshot replaces the book.
-    WAIT = "wait"
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """
-    What the venue allows. Every number is the venue's own, or a safe guess below it.
-
-    Args:
-        symbols: Symbols put on one connection.
-        symbols_per_frame: Symbols in one subscribe frame.
-        messages: Client messages a second on one connection.
-        connects: Connection attempts, per ``connects_window`` seconds.
-        connects_window: See ``connects``.
-        lifetime: Seconds after which the venue closes a connection by force.
-        weight: REST weight allowed per ``weight_window`` seconds.
-        weight_window: See ``weight``.
-        used_weight_header: Response header that tells the weight used.
-        frame_bytes: Largest frame accepted from the venue, after decompression.
-
-    """
-
-    symbols: int = 100
-    symbols_per_frame: int = 50
-    messages: float = 4.0
-    connects: int = 60
-    connects_window: float = 300.0
-    lifetime: float | None = None
-    weight: int = 600
-    weight_window: float = 60.0
-    used_weight_header: str | None = None
-    frame_bytes: int = 16 * 1024 * 1024
-
-
-class Facts(Struct, frozen=True, kw_only=True):
-    """
-    What is known of a venue's protocol, and how.
-
-    Args:
-        markets: For people: ``"spot"``, ``"USD-M futures"``.
-        source: Where snapshots come from.
-        assurance: How a loss shows itself.
-        numbering: What the numbers run over; ``None`` where there are none.
-        lists: What deltas list.
-        crossing: What a crossed book means.
-        resync: What brings a new snapshot.
-        levels: Levels a side that the venue keeps, where it limits them.
-        checksum: For people: what is hashed; ``None`` where there is none.
-        acks: The venue confirms subscriptions.
-        verified: What was checked on real frames, for people.
-        unverified: What could not be confirmed: each is an option or unused.
-        url: Where the facts stand.
-        date: When they were read, ``YYYY-MM-DD``.
-
-    """
-
-    markets: str
-    source: Source
-    assurance: Assurance
-    numbering: Numbering | None
-    lists: Lists = Lists.UNKNOWN
-    crossing: Crossing = Crossing.SUSPICIOUS
-    resync: Resync
-    levels: int | None = None
-    checksum: str | None = None
-    acks: bool = True
-    verified: str = ""
-    unverified: tuple[str, ...] = ()
-    url: str
-    date: str
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """
-    One REST request, relative to the venue's REST base URL.
-
-    ``path`` begins with a slash and is already escaped; ``weight`` is what the venue
-    charges for it.
-    """
-
-    path: str
-    params: Mapping[str, str] = {}
-    method: str = "GET"
-    body: bytes | None = None
-    headers: Mapping[str, str] = {}
-    weight: int = 1
-
-
-class Heartbeat(Struct, frozen=True, kw_only=True):
-    """
-    How a connection is kept, and found dead.
-
-    Args:
-        interval: Seconds between two frames made by :meth:`Venue.ping`; ``None``
-            where the venue wants none.
-        silence: Seconds without any frame after which the connection is presumed
-            dead.
-
-    """
-
-    interval: float | None = None
-    silence: float = 60.0
-
-
-class Instrument(Struct, frozen=True, kw_only=True):
-    """
-    One market of a venue.
-
-    Args:
-        symbol: The venue's own spelling, as ``connect`` takes it.
-        price_step: Smallest price step, where the venue gives one.
-        size_step: Smallest size step, where the venue gives one.
-        active: Whether it trades now.
-        extra: What else the venue module itself needs (scales, precisions).
-
-    """
-
-    symbol: str
-    price_step: Decimal | None = None
-    size_step: Decimal | None = None
-    active: bool = True
-    extra: Mapping[str, Any] = {}
+Texts = tuple[str, str]
 
 
 class Venue:
@@ -255,6 +58,8 @@ class Venue:
     #: Base URLs, without a trailing slash.
     WS_URL: ClassVar[str]
     REST_URL: ClassVar[str] = ""
+    #: Headers of the websocket handshake.
+    WS_HEADERS: ClassVar[Mapping[str, str]] = {}
     #: Depths a snapshot may be asked for; empty where the venue gives no choice.
     DEPTHS: ClassVar[tuple[int, ...]] = ()
     #: The best value for its weight; ``None`` where the venue gives no choice.
@@ -263,6 +68,8 @@ class Venue:
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     #: Whether ``instruments`` must be loaded before the first frame is parsed.
     needs_instruments: ClassVar[bool] = False
+    #: Levels a side that :meth:`checksum` reads.
+    checksum_levels: ClassVar[int] = 25
 
     def __init__(
         self,
@@ -278,10 +85,17 @@ class Venue:
         self.depth = self._checked_depth(depth)
         self.options = self._checked_options(options or {})
         self.instruments: Mapping[str, Instrument] = dict(instruments or {})
-        #: What a number that the venue sends as JSON *text* is decoded into.
-        self.text: type = float if numbers is float else str
+        fast = numbers is float and self.facts.checksum is None
+        #: What a number that the venue sends as JSON *text* is decoded into. Where
+        #: there is a checksum it stays text: that is what is hashed.
+        self.text: type = float if fast else str
         #: What a number that the venue sends as a JSON *number* is decoded into.
-        self.number: type = float if numbers is float else Decimal
+        self.number: type = float if fast else Decimal
+        #: Levels a side that the book is cut to after each change, where the venue
+        #: sends no delete for a level that leaves its window. ``setup`` may set it.
+        self.keep: int | None = None
+        #: Prices may be zero or negative (options, spreads). ``setup`` may set it.
+        self.signed = False
         self.setup()
 
     # -- for subclasses to fill in ------------------------------------------------
@@ -309,11 +123,28 @@ class Venue:
         del answer
         return base
 
-    def subscribe(self, symbols: Sequence[str], session: Any) -> list[str | bytes]:
-        """Frames that subscribe ``symbols`` (at most ``limits.symbols`` of them)."""
+    def greet(self, session: Any, now: float) -> list[str | bytes]:
+        """Frames to send once, before the first subscribe (Bitfinex's ``conf``)."""
+        return []
+
+    def subscribe(
+        self, symbols: Sequence[str], session: Any, now: float
+    ) -> list[str | bytes]:
+        """
+        Frames that subscribe ``symbols``.
+
+        Args:
+            symbols: At most ``limits.symbols`` of them; split over frames as
+                ``limits.symbols_per_frame`` says.
+            session: The connection's memory.
+            now: Seconds since 1970, for venues that want it in their frames.
+
+        """
         raise AssertionError
 
-    def unsubscribe(self, symbols: Sequence[str], session: Any) -> list[str | bytes]:
+    def unsubscribe(
+        self, symbols: Sequence[str], session: Any, now: float
+    ) -> list[str | bytes]:
         """Frames that end ``symbols``."""
         raise AssertionError
 
@@ -334,7 +165,7 @@ class Venue:
         """
         raise AssertionError
 
-    def ping(self, session: Any) -> str | bytes:
+    def ping(self, session: Any, now: float) -> str | bytes:
         """Frame to send every ``heartbeat.interval`` seconds."""
         raise AssertionError
 
@@ -342,13 +173,20 @@ class Venue:
         """REST request for a snapshot (``Source.REST``)."""
         raise AssertionError
 
-    def snapshot_frame(self, symbol: str, session: Any) -> str | bytes:
+    def snapshot_frame(self, symbol: str, session: Any, now: float) -> str | bytes:
         """Request frame for a snapshot (``Source.REQUEST``); ``parse`` answers."""
         raise AssertionError
 
-    def parse_snapshot(self, body: bytes, symbol: str) -> Snapshot:
+    def parse_snapshot(
+        self, body: bytes | str, symbol: str, depth: int | None
+    ) -> Snapshot:
         """
         Read the answer to :meth:`snapshot_request`.
+
+        Args:
+            body: What the venue answered.
+            symbol: Whom was asked for (many answers do not say).
+            depth: Levels a side that were asked for: becomes ``Snapshot.depth``.
 
         Raises:
             SubscriptionRejected: If the venue says that there is no such symbol.
@@ -366,11 +204,19 @@ class Venue:
         del url
         return None
 
+    def snapshot_depth(self, url: str) -> int | None:
+        """Levels a side that ``url`` asks for; ``self.depth`` where it is silent."""
+        query = parse_qs(urlsplit(url).query)
+        for name in ("limit", "depth", "sz", "count"):
+            if query.get(name, [""])[0].isdecimal():
+                return int(query[name][0])
+        return self.depth
+
     def instrument_requests(self) -> Sequence[Request]:
         """REST requests that list the venue's markets."""
         return ()
 
-    def parse_instruments(self, body: bytes) -> list[Instrument]:
+    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
         """
         Read one answer to :meth:`instrument_requests`.
 
@@ -380,11 +226,20 @@ class Venue:
         """
         raise AssertionError
 
-    #: ``checksum(bids, asks, symbol)`` computes the venue's checksum from levels best
-    #: first, as ``(price text, size text)``; ``None`` where the venue has none.
-    checksum: Callable[..., int] | None = None
-    #: Levels a side that ``checksum`` reads.
-    checksum_levels: ClassVar[int] = 25
+    def checksum(
+        self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
+    ) -> int:
+        """
+        Compute the venue's checksum of a book (only where ``facts.checksum``).
+
+        Args:
+            bids: The best ``checksum_levels`` as ``(price, size)`` text without
+                exponent, trailing zeros as received; best first.
+            asks: Likewise.
+            symbol: Whose book it is.
+
+        """
+        raise AssertionError
 
     # -- shared ---------------------------------------------------------------------
 
@@ -427,9 +282,33 @@ class Venue:
         return {**defaults, **options}
 
     @staticmethod
+    def decoder(kind: Any, *wire: type) -> msgspec.json.Decoder[Any]:
+        """Make a decoder of ``kind``, or of ``kind[wire]``; numbers in text allowed."""
+        return msgspec.json.Decoder(kind[wire] if wire else kind, strict=False)
+
+    @staticmethod
     def decode(decoder: msgspec.json.Decoder[Any], data: str | bytes) -> Any:
         """Decode ``data``; every failure becomes :exc:`MalformedMessage`."""
         try:
             return decoder.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise MalformedMessage(str(error)) from None
+
+
+def bounded_gunzip(data: bytes, limit: int) -> bytes:
+    """
+    Decompress gzip or zlib ``data``.
+
+    Raises:
+        MalformedMessage: If it is neither, is cut short, or holds more than ``limit``
+            bytes (a bomb).
+
+    """
+    inflater = zlib.decompressobj(wbits=47)
+    try:
+        text = inflater.decompress(data, limit)
+    except zlib.error as error:
+        raise MalformedMessage(f"compressed frame: {error}") from None
+    if not inflater.eof:
+        raise MalformedMessage("compressed frame: cut short, or too large")
+    return text
