@@ -1,0 +1,576 @@
+"""
+The core of a feed: all books of one venue, driven by inputs; pure.
+
+The engine owns a :class:`~booksync.sync.Synchronizer` for each symbol and a session
+for each connection. A live feed and a replay drive it by the same inputs, so the
+same recording gives the same events:
+
+    frame                     one frame of a connection
+    take                      anything else (see :mod:`booksync.inputs`)
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from booksync import inputs
+from booksync.book import Book
+from booksync.errors import ConfigurationError, MalformedMessage, SubscriptionRejected
+from booksync.events import (
+    Malformed,
+    Output,
+    Reconnect,
+    Resubscribe,
+    Send,
+)
+from booksync.messages import (
+    Checksum,
+    Closing,
+    Delta,
+    Halted,
+    Lost,
+    Message,
+    Rejected,
+    Reply,
+    Resumed,
+    Snapshot,
+    Subscribed,
+    Unsubscribed,
+)
+from booksync.policy import Policy, Way
+from booksync.states import Cause
+from booksync.sync import Synchronizer
+from booksync.venues.base import Venue
+from booksync.venues.facts import Crossing, Lists, Resync, Source
+
+__all__ = ["Engine", "FeedCounts", "policy_of"]
+
+#: Seconds to wait for an acknowledgement before the stream is taken as subscribed.
+ACK_WAIT = 10.0
+#: Resubscriptions without a snapshot before the connection is given up.
+RESUBSCRIPTIONS = 3
+HTTP_OK = 200
+UNKNOWN_STATUS = (400, 404, 422)
+
+
+class FeedCounts(Struct):
+    """
+    What happened on all connections.
+
+    Args:
+        frames: Frames received.
+        malformed: Frames, bodies and levels that could not be used.
+        foreign: Messages for symbols that were not subscribed.
+        late_frames: Frames of a connection that had been given up.
+        connects: Connections opened.
+        disconnects: Connections that ended.
+
+    """
+
+    frames: int = 0
+    malformed: int = 0
+    foreign: int = 0
+    late_frames: int = 0
+    connects: int = 0
+    disconnects: int = 0
+
+
+class Connection:
+    """One connection's books and its venue memory."""
+
+    __slots__ = (
+        "ack_at",
+        "books",
+        "closing",
+        "ended",
+        "heard",
+        "number",
+        "resubscribing",
+        "session",
+        "waiting",
+    )
+
+    def __init__(self, number: int, session: Any, now: float) -> None:  # noqa: ANN401
+        self.number = number
+        self.session = session
+        self.heard = now
+        self.books: dict[str, Synchronizer] = {}
+        #: Subscribed, but nothing has confirmed it.
+        self.waiting: set[str] = set()
+        self.ack_at: float | None = None
+        #: Unsubscribed, to be subscribed again once the venue confirms.
+        self.resubscribing: set[str] = set()
+        #: Unsubscribed for good: late frames of them are no fault.
+        self.ended: set[str] = set()
+        self.closing = False
+
+
+def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
+    """
+    Derive a book's policy from a venue's facts.
+
+    Args:
+        venue: Whose facts.
+        overrides: Fields of :class:`Policy` to replace.
+
+    Raises:
+        ConfigurationError: If an override is not a field of the policy.
+
+    """
+    facts = venue.facts
+    fetched = facts.source in (Source.REST, Source.REQUEST)
+    way = Way.FETCH if fetched else Way(facts.resync.value)
+    derived: dict[str, Any] = {
+        "way": way,
+        "exact_overlap": facts.lists is Lists.TOUCHED,
+        "suspicious": facts.crossing is Crossing.SUSPICIOUS,
+        "checksum": venue.checksum if facts.checksum is not None else None,
+        "checksum_levels": venue.checksum_levels,
+        "answer_wait": 10.0 if facts.source is Source.REQUEST else None,
+        "newest": facts.source is Source.EVERY_FRAME,
+    }
+    unknown = overrides.keys() - set(Policy.__struct_fields__)
+    if unknown:
+        raise ConfigurationError(f"no such setting: {', '.join(sorted(unknown))}")
+    return Policy(**{**derived, **overrides})
+
+
+class Engine:
+    """
+    All books of one venue.
+
+    Args:
+        venue: The venue, made with the wanted numbers, depth and options.
+        policy: What governs each book; by default the venue's facts.
+        silence: Seconds without a frame after which a connection is given up; by
+            default the venue's.
+        keep_last: Keep a frozen copy of each book that stops being live.
+        discover: Take in every symbol that a frame or an answer names (replays of
+            recordings that do not say what was subscribed).
+
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        *,
+        policy: Policy | None = None,
+        silence: float | None = None,
+        keep_last: bool = False,
+        discover: bool = False,
+    ) -> None:
+        self.venue = venue
+        self.policy = policy or policy_of(venue)
+        self.silence = venue.heartbeat.silence if silence is None else silence
+        self.books: dict[str, Synchronizer] = {}
+        self.connections: dict[int, Connection] = {}
+        self.counts = FeedCounts()
+        self._keep_last = keep_last
+        self._discover = discover
+        self._parse = venue.parse
+        self._shows_loss = venue.facts.numbering is not None
+        self._timers: list[tuple[float, str]] = []
+        self._takers: dict[type, Callable[[Any, float], list[Output]]] = {
+            inputs.Opened: self._opened,
+            inputs.Closed: self._closed,
+            inputs.Subscribed: self._subscribed,
+            inputs.Removed: self._removed,
+            inputs.Asked: self._asked,
+            inputs.Resubscribed: self._resubscribed,
+            inputs.Answered: self._answered,
+            inputs.Failed: self._failed,
+            inputs.Ticked: lambda _ticked, now: self.tick(now),
+        }
+        self._handlers: dict[
+            type, Callable[[Connection, Any, float], Iterable[Output]]
+        ] = {
+            Delta: self._on_delta,
+            Snapshot: self._on_snapshot,
+            Checksum: self._on_checksum,
+            Subscribed: self._on_subscribed,
+            Unsubscribed: self._on_unsubscribed,
+            Rejected: self._on_rejected,
+            Reply: lambda at, message, _now: (Send(at.number, (message.frame,)),),
+            Lost: self._on_lost,
+            Closing: lambda at, _message, _now: self._give_up(at, Cause.CLOSING),
+            Halted: self._on_halted,
+            Resumed: self._on_resumed,
+        }
+
+    # -- what the user wants --------------------------------------------------------
+
+    def added(self, symbol: str) -> Synchronizer:
+        """Make a book for ``symbol``. Idempotent."""
+        sync = self.books.get(symbol)
+        if sync is None:
+            book = Book(
+                symbol,
+                numbers=self.venue.numbers,
+                depth=self.venue.keep,
+                signed=self.venue.signed,
+                keep_text=self.policy.checksum is not None,
+            )
+            sync = Synchronizer(
+                symbol, self.policy, book=book, keep_last=self._keep_last
+            )
+            self.books[symbol] = sync
+        return sync
+
+    def take(self, given: inputs.Input, now: float) -> list[Output]:
+        """
+        Take an input that is not a frame.
+
+        Args:
+            given: What happened.
+            now: When, in seconds.
+
+        """
+        return self._takers[type(given)](given, now)
+
+    def frame(self, number: int, raw: str | bytes, now: float) -> list[Output]:
+        """
+        Take one frame of a connection.
+
+        Args:
+            number: The connection's number.
+            raw: Text of a text frame, bytes of a binary one.
+            now: When it was received, in seconds.
+
+        """
+        at = self.connections.get(number)
+        if at is None:
+            self.counts.late_frames += 1
+            return []
+        at.heard = now
+        self.counts.frames += 1
+        try:
+            messages = self._parse(raw, at.session)
+        except MalformedMessage as error:
+            return self._unreadable(at, error, now)
+        except Exception as error:  # noqa: BLE001 - a venue's bug must not end a feed
+            return self._malformed(None, f"venue module: {error!r}", number)
+        if len(messages) == 1 and type(messages[0]) is Delta and not at.waiting:
+            delta = messages[0]
+            sync = at.books.get(delta.symbol)
+            if sync is not None:
+                outputs = sync.receive(delta, now)
+                if sync.dirty:
+                    self._note(sync)
+                return outputs
+        return self._handle(at, messages, now)
+
+    # -- time -----------------------------------------------------------------------
+
+    def deadline(self) -> float | None:
+        """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
+        timers = self._timers
+        while timers:
+            at, symbol = timers[0]
+            sync = self.books.get(symbol)
+            if sync is not None and sync.deadline() == at:
+                break
+            heapq.heappop(timers)
+        due = [timers[0][0]] if timers else []
+        for at_ in self.connections.values():
+            if not at_.closing and at_.books:
+                due.append(at_.heard + self.silence)
+            if at_.ack_at is not None:
+                due.append(at_.ack_at)
+        return min(due, default=None)
+
+    def tick(self, now: float) -> list[Output]:
+        """Time has passed. Harmless when nothing is due."""
+        outputs: list[Output] = []
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            _, symbol = heapq.heappop(timers)
+            sync = self.books.get(symbol)
+            if sync is not None:
+                outputs += self._noted(sync, sync.tick(now))
+        for at in list(self.connections.values()):
+            if at.ack_at is not None and now >= at.ack_at:
+                outputs += self._start_all(at, now)
+            if not at.closing and at.books and now >= at.heard + self.silence:
+                for sync in at.books.values():
+                    outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
+                outputs += self._give_up(at, Cause.SILENT)
+        return outputs
+
+    # -- inputs -----------------------------------------------------------------------
+
+    def _opened(self, given: inputs.Opened, now: float) -> list[Output]:
+        number = given.conn
+        at = Connection(number, self.venue.session(), now)
+        self.connections[number] = at
+        self.counts.connects += 1
+        greeting = self.venue.greet(at.session, now)
+        outputs: list[Output] = [Send(number, tuple(greeting))] if greeting else []
+        return [*outputs, *self._subscribe(at, given.symbols, now)]
+
+    def _subscribed(self, given: inputs.Subscribed, now: float) -> list[Output]:
+        at = self.connections.get(given.conn)
+        return [] if at is None else self._subscribe(at, given.symbols, now)
+
+    def _subscribe(
+        self, at: Connection, symbols: Sequence[str], now: float
+    ) -> list[Output]:
+        if not symbols:
+            return []
+        for symbol in symbols:
+            at.books[symbol] = self.added(symbol)
+            at.ended.discard(symbol)
+        at.waiting.update(symbols)
+        frames = self.venue.subscribe(symbols, at.session, now)
+        outputs: list[Output] = [Send(at.number, tuple(frames))]
+        if self.venue.facts.acks:
+            at.ack_at = now + ACK_WAIT
+            return outputs
+        return [*outputs, *self._start_all(at, now)]
+
+    def _closed(self, given: inputs.Closed, now: float) -> list[Output]:
+        at = self.connections.pop(given.conn, None)
+        if at is None:
+            return []
+        self.counts.disconnects += 1
+        outputs: list[Output] = []
+        for sync in at.books.values():
+            outputs += sync.disconnected(now, given.cause)
+        return outputs
+
+    def _removed(self, given: inputs.Removed, now: float) -> list[Output]:
+        symbol = given.symbol
+        sync = self.books.pop(symbol, None)
+        if sync is None:
+            return []
+        outputs = sync.disconnected(now)
+        for at in self.connections.values():
+            if at.books.pop(symbol, None) is not None:
+                at.waiting.discard(symbol)
+                at.ended.add(symbol)
+                frames = self.venue.unsubscribe((symbol,), at.session, now)
+                outputs.append(Send(at.number, tuple(frames)))
+        return outputs
+
+    def _asked(self, given: inputs.Asked, now: float) -> list[Output]:
+        sync = self.books.get(given.symbol)
+        at = self._connection_of(given.symbol)
+        if sync is None or at is None or sync.awaited != given.request:
+            return []
+        frame = self.venue.snapshot_frame(given.symbol, at.session, now)
+        return [Send(at.number, (frame,))]
+
+    def _resubscribed(self, given: inputs.Resubscribed, now: float) -> list[Output]:
+        """End the subscription; its confirmation starts it again."""
+        symbol = given.symbol
+        at = self._connection_of(symbol)
+        if at is None:
+            return []
+        frames = list(self.venue.unsubscribe((symbol,), at.session, now))
+        if symbol in at.resubscribing or not self.venue.facts.acks:
+            frames += self.venue.subscribe((symbol,), at.session, now)
+            at.resubscribing.discard(symbol)
+        else:
+            at.resubscribing.add(symbol)
+        return [Send(at.number, tuple(frames))]
+
+    def _answered(self, given: inputs.Answered, now: float) -> list[Output]:
+        symbol, request = given.symbol, given.request
+        sync = self.books.get(symbol)
+        if sync is None and self._discover:
+            sync = self.added(symbol)
+            self._noted(sync, sync.connected(now))
+            request = sync.awaited or 0
+        if sync is None:
+            return []
+        if given.status not in (HTTP_OK, *UNKNOWN_STATUS):
+            return self._noted(sync, sync.snapshot_failed(request, now))
+        try:
+            snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
+        except SubscriptionRejected as error:
+            message = Rejected((symbol,), error.reason)
+            return [*self._noted(sync, sync.rejected(now)), message]
+        except MalformedMessage as error:
+            failed = self._noted(sync, sync.snapshot_failed(request, now))
+            return [*self._malformed(symbol, error.reason, None), *failed]
+        outputs = sync.receive_snapshot(snapshot, now, request=request)
+        return self._noted(sync, outputs)
+
+    def _failed(self, given: inputs.Failed, now: float) -> list[Output]:
+        sync = self.books.get(given.symbol)
+        if sync is None:
+            return []
+        return self._noted(sync, sync.snapshot_failed(given.request, now))
+
+    # -- messages -------------------------------------------------------------------
+
+    def _handle(
+        self, at: Connection, messages: Sequence[Message], now: float
+    ) -> list[Output]:
+        outputs: list[Output] = []
+        for message in messages:
+            outputs += self._handlers[type(message)](at, message, now)
+        return outputs
+
+    def _on_delta(self, at: Connection, delta: Delta, now: float) -> list[Output]:
+        sync, outputs = self._route(at, delta.symbol, now)
+        if sync is None:
+            return outputs
+        return [*outputs, *self._noted(sync, sync.receive(delta, now))]
+
+    def _on_snapshot(
+        self, at: Connection, snapshot: Snapshot, now: float
+    ) -> list[Output]:
+        sync, outputs = self._route(at, snapshot.symbol, now)
+        if sync is None:
+            return outputs
+        request = None
+        if self.venue.facts.source is Source.REQUEST:
+            request = -1 if sync.awaited is None else sync.awaited
+        found = sync.receive_snapshot(snapshot, now, request=request)
+        return [*outputs, *self._noted(sync, found)]
+
+    def _on_checksum(
+        self, at: Connection, message: Checksum, now: float
+    ) -> list[Output]:
+        sync = at.books.get(message.symbol)
+        if sync is None:
+            return []
+        return self._noted(sync, sync.checked(message.value, now))
+
+    def _on_subscribed(
+        self, at: Connection, message: Subscribed, now: float
+    ) -> list[Output]:
+        outputs: list[Output] = []
+        for symbol in message.symbols:
+            outputs += self._start(at, symbol, now)
+        return outputs
+
+    def _on_unsubscribed(
+        self, at: Connection, message: Unsubscribed, now: float
+    ) -> list[Output]:
+        again = [symbol for symbol in message.symbols if symbol in at.resubscribing]
+        if not again:
+            return []
+        at.resubscribing.difference_update(again)
+        frames = self.venue.subscribe(again, at.session, now)
+        return [Send(at.number, tuple(frames))]
+
+    def _on_rejected(
+        self, at: Connection, message: Rejected, now: float
+    ) -> list[Output]:
+        outputs: list[Output] = []
+        for symbol in message.symbols:
+            at.waiting.discard(symbol)
+            sync = at.books.get(symbol)
+            if sync is not None:
+                outputs += self._noted(sync, sync.rejected(now))
+        return [*outputs, message]
+
+    def _on_lost(self, at: Connection, message: Lost, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for sync in at.books.values():
+            found = sync.lost(message.expected, message.got, now)
+            outputs += self._noted(sync, found)
+        return outputs
+
+    def _on_halted(self, at: Connection, message: Halted, now: float) -> list[Output]:
+        sync = at.books.get(message.symbol)
+        return [] if sync is None else self._noted(sync, sync.halted(message, now))
+
+    def _on_resumed(self, at: Connection, message: Resumed, now: float) -> list[Output]:
+        sync = at.books.get(message.symbol)
+        return [] if sync is None else self._noted(sync, sync.resumed(message, now))
+
+    # -- shared ---------------------------------------------------------------------
+
+    def _route(
+        self, at: Connection, symbol: str, now: float
+    ) -> tuple[Synchronizer | None, list[Output]]:
+        """Find whose message it is; a first message starts its book."""
+        sync = at.books.get(symbol)
+        if sync is None and self._discover:
+            sync = at.books[symbol] = self.added(symbol)
+            return sync, self._noted(sync, sync.connected(now))
+        if sync is None:
+            if symbol in at.ended:
+                return None, []
+            self.counts.foreign += 1
+            return None, self._malformed(symbol, "not subscribed here", at.number)
+        return sync, self._start(at, symbol, now) if at.waiting else []
+
+    def _start(self, at: Connection, symbol: str, now: float) -> list[Output]:
+        if symbol not in at.waiting:
+            return []
+        at.waiting.discard(symbol)
+        if not at.waiting:
+            at.ack_at = None
+        sync = at.books[symbol]
+        return self._noted(sync, sync.connected(now))
+
+    def _start_all(self, at: Connection, now: float) -> list[Output]:
+        at.ack_at = None
+        outputs: list[Output] = []
+        for symbol in sorted(at.waiting):
+            outputs += self._start(at, symbol, now)
+        return outputs
+
+    def _noted(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
+        """Set the book's timer; turn a hopeless resubscription into a reconnect."""
+        if sync.dirty:
+            self._note(sync)
+        if not any(type(output) is Resubscribe for output in outputs):
+            return outputs
+        at = self._connection_of(sync.symbol)
+        hopeless = self.venue.facts.resync is Resync.RECONNECT
+        found: list[Output] = []
+        for output in outputs:
+            if type(output) is not Resubscribe:
+                found.append(output)
+            elif at is not None and (hopeless or output.attempt > RESUBSCRIPTIONS):
+                found += self._give_up(at, sync.cause)
+            else:
+                found.append(output)
+        return found
+
+    def _note(self, sync: Synchronizer) -> None:
+        sync.dirty = False
+        deadline = sync.deadline()
+        if deadline is not None:
+            heapq.heappush(self._timers, (deadline, sync.symbol))
+
+    def _give_up(self, at: Connection, cause: Cause) -> list[Output]:
+        if at.closing:
+            return []
+        at.closing = True
+        return [Reconnect(at.number, cause)]
+
+    def _unreadable(
+        self, at: Connection, error: MalformedMessage, now: float
+    ) -> list[Output]:
+        """
+        Count a frame that does not parse.
+
+        Where numbers would show that it was a delta, they will. Where they can't, its
+        book (if it says whose it is) may have lost a change and is built again.
+        """
+        outputs = self._malformed(error.symbol, error.reason, at.number)
+        sync = at.books.get(error.symbol or "")
+        if sync is not None and not self._shows_loss:
+            outputs += self._noted(sync, sync.distrust(Cause.MALFORMED, now))
+        return outputs
+
+    def _malformed(
+        self, symbol: str | None, reason: str, number: int | None
+    ) -> list[Output]:
+        self.counts.malformed += 1
+        return [Malformed(symbol, reason[:500], number)]
+
+    def _connection_of(self, symbol: str) -> Connection | None:
+        for at in self.connections.values():
+            if symbol in at.books and not at.closing:
+                return at
+        return None

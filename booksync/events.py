@@ -1,0 +1,175 @@
+"""
+What comes out of the core: events for the user, commands for the shell.
+
+Events match by position as far as design and README promise; all the rest of an
+event is keyword-only, so it may grow.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from booksync.messages import Delta, Halted, Rejected, Resumed, Snapshot
+from booksync.states import Cause, Scope
+
+__all__ = [
+    "Changed",
+    "Command",
+    "Desynced",
+    "Event",
+    "FetchSnapshot",
+    "Gap",
+    "Halted",
+    "Malformed",
+    "Output",
+    "Reconnect",
+    "Rejected",
+    "Resubscribe",
+    "Resumed",
+    "Send",
+    "Synced",
+]
+
+
+class _Of(Struct, frozen=True, gc=False):
+    symbol: str
+
+
+class _OfSequence(_Of, frozen=True, gc=False):
+    sequence: int
+
+
+class _OfCause(_Of, frozen=True, gc=False):
+    cause: Cause
+
+
+class Synced(_OfSequence, frozen=True, kw_only=True, gc=False):
+    """
+    The book is live as of ``sequence``.
+
+    Args:
+        symbol: Whose book.
+        sequence: The venue's number of the last change in it.
+        unbridged: No delta has joined the snapshot yet: the market is quiet.
+        overlap: The delta that joined the snapshot straddles it, at a venue that may
+            list net changes only: an audit has yet to agree.
+
+    """
+
+    unbridged: bool = False
+    overlap: bool = False
+
+
+class Changed(_Of, frozen=True, kw_only=True, gc=False):
+    """
+    A live book changed.
+
+    Args:
+        symbol: Whose book.
+        message: What changed it: a delta, or a snapshot that the venue sent in its
+            stream. Its levels are as on the wire; ``book.changes_since`` has them as
+            numbers.
+
+    """
+
+    message: Delta | Snapshot
+
+
+class Desynced(_OfCause, frozen=True, kw_only=True, gc=False):
+    """
+    The book is withheld until the next :class:`Synced`.
+
+    Args:
+        symbol: Whose book.
+        cause: Why.
+        expected: The number that should have come (a gap: what the delta should have
+            followed; a checksum: ours).
+        got: The number that came instead.
+        scope: Whether the whole connection is concerned.
+
+    """
+
+    expected: int | None = None
+    got: int | None = None
+    scope: Scope = Scope.SYMBOL
+
+
+class Gap(_Of, frozen=True, kw_only=True, gc=False):
+    """
+    A delta is missing among those that wait for a snapshot.
+
+    On a live book a gap is :class:`Desynced` instead.
+
+    Args:
+        symbol: Whose book.
+        expected: What the delta should have followed.
+        got: What it follows instead.
+
+    """
+
+    expected: int
+    got: int
+
+
+class Malformed(Struct, frozen=True, gc=False):
+    """
+    A frame, a body or a level could not be used; it was counted and dropped.
+
+    Args:
+        symbol: Whose it was; ``None`` where that much could not be read.
+        reason: What is wrong with it.
+        connection: The connection's number; ``None`` for an answer to a request.
+
+    """
+
+    symbol: str | None
+    reason: str
+    connection: int | None = None
+
+
+class FetchSnapshot(_Of, frozen=True, gc=False):
+    """
+    Command: fetch a snapshot, answer with ``request``.
+
+    Args:
+        symbol: Whose.
+        request: Number to answer with: an answer to an earlier one is refused.
+        at: Not before this time.
+        attempt: How many came to nothing since the book was last live; the shell
+            spreads later ones by chance, the core knows none.
+
+    """
+
+    request: int
+    at: float
+    attempt: int = 0
+
+
+class Resubscribe(_Of, frozen=True, gc=False):
+    """
+    Command: end the symbol's subscription and subscribe again.
+
+    ``at`` and ``attempt`` as for :class:`FetchSnapshot`.
+    """
+
+    at: float
+    attempt: int = 0
+
+
+class Reconnect(Struct, frozen=True, gc=False):
+    """Command: close this connection and open another."""
+
+    connection: int
+    cause: Cause
+
+
+class Send(Struct, frozen=True, gc=False):
+    """Command: send these frames on this connection, in order."""
+
+    connection: int
+    frames: tuple[str | bytes, ...]
+
+
+Event = Synced | Changed | Desynced | Gap | Malformed | Halted | Resumed | Rejected
+Command = FetchSnapshot | Resubscribe | Reconnect | Send
+Output = Event | Command

@@ -1,0 +1,674 @@
+"""The asyncio shell: connections and requests in, one ordered run of events out."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from booksync import venues
+from booksync.book import Book
+from booksync.budget import Budget
+from booksync.engine import Engine, FeedCounts, policy_of
+from booksync.errors import (
+    BookNotLive,
+    BookSyncError,
+    ConfigurationError,
+    SubscriptionRejected,
+    TransportError,
+)
+from booksync.events import (
+    Changed,
+    Event,
+    FetchSnapshot,
+    Output,
+    Reconnect,
+    Rejected,
+    Resubscribe,
+    Send,
+    Synced,
+)
+from booksync.fetching import Fetcher
+from booksync.inputs import Asked, Input, Removed, Resubscribed, Ticked
+from booksync.keeping import Keeper, spread
+from booksync.queries import FrozenBook
+from booksync.queues import EventQueue, InputQueue, Item
+from booksync.recording import Recorder
+from booksync.status import Status
+from booksync.sync import Synchronizer
+from booksync.transport import Rest, Transport, checked_url
+from booksync.venues.base import Venue
+from booksync.venues.facts import Source
+
+__all__ = ["Feed", "connect"]
+
+log = logging.getLogger("booksync.feed")
+
+OnStale = Literal["raise", "wait", "last"]
+
+#: Inputs taken in a row before timers are looked at.
+TURN = 256
+#: Attempts to reach a venue that never answered, before the caller is told.
+FIRST_ATTEMPTS = 3
+
+#: One request budget for each venue and REST host in this process.
+_budgets: dict[tuple[str, str], Budget] = {}
+
+
+def connect(  # noqa: PLR0913 - the options of design.md 7
+    venue: str | type[Venue],
+    *symbols: str,
+    numbers: type[Decimal | float] = Decimal,
+    depth: int | None = None,
+    on_stale: OnStale = "raise",
+    conflate: bool = False,
+    record: str | Path | None = None,
+    proxy: str | None = None,
+    ws_url: str | None = None,
+    rest_url: str | None = None,
+    options: Mapping[str, str] | None = None,
+    silence: float | None = None,
+    policy: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+    transport: Transport | None = None,
+    chance: Callable[[], float] = random.random,
+) -> Feed:
+    """
+    Make a feed of live books; enter it with ``async with``.
+
+    Args:
+        venue: Id of a venue (``booksync venues`` lists them), or a venue class.
+        symbols: The venue's own spelling.
+        numbers: ``Decimal``, exact, or ``float``, faster.
+        depth: Levels a side to ask snapshots for; by default the venue's best value
+            for its weight.
+        on_stale: What reading a withheld book does: ``"raise"`` raises
+            :exc:`BookNotLive`; ``"wait"`` makes ``await feed.book(symbol)`` wait until
+            it is live; ``"last"`` gives the last live book, frozen.
+        conflate: For a consumer that may be slow: events of a book that were not taken
+            in time become one. Otherwise the sockets are read only as fast as events
+            are taken (backpressure).
+        record: File to record everything to (``.jsonl``, ``.jsonl.gz``,
+            ``.jsonl.zst``).
+        proxy: URL of a proxy; by default what the environment says.
+        ws_url: In place of the venue's websocket base URL.
+        rest_url: In place of the venue's REST base URL.
+        options: The venue's own options.
+        silence: Seconds without any frame after which a connection is given up; by
+            default the venue's.
+        policy: Fields of :class:`~booksync.policy.Policy` to replace.
+        budget: Snapshot budget; by default one for each venue in this process.
+        transport: How to reach the network; by default as ``proxy`` says.
+        chance: Returns a number in ``[0, 1)``: jitter.
+
+    Raises:
+        ConfigurationError: If a venue, symbol, option, depth or URL is impossible.
+
+    """
+    kind = venues.get(venue) if isinstance(venue, str) else venue
+    made = kind(numbers=numbers, depth=depth, options=options)
+    if on_stale not in ("raise", "wait", "last"):
+        raise ConfigurationError(
+            f"on_stale cannot be {on_stale!r}: raise, wait or last"
+        )
+    settings = _Settings(
+        on_stale=on_stale,
+        conflate=conflate,
+        record=record,
+        ws_url=ws_url or made.WS_URL,
+        rest_url=rest_url or made.REST_URL,
+        silence=silence,
+        policy=dict(policy or {}),
+        budget=budget,
+    )
+    return Feed(
+        made,
+        [kind.prepare(symbol) for symbol in symbols],
+        settings=settings,
+        transport=transport or Transport(proxy=proxy),
+        chance=chance,
+    )
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True):
+    on_stale: OnStale
+    conflate: bool
+    record: str | Path | None
+    ws_url: str
+    rest_url: str
+    silence: float | None
+    policy: dict[str, Any]
+    budget: Any
+
+
+class Feed:
+    """
+    Live books of one venue; made by :func:`connect`.
+
+    Iterate it for events. One consumer at a time drives the books: after each event
+    ``feed[symbol]`` is exactly the book of that event (unless ``conflate``: then it
+    is the book of now).
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        symbols: list[str],
+        *,
+        settings: _Settings,
+        transport: Transport,
+        chance: Callable[[], float],
+    ) -> None:
+        plain = transport.allow_plain
+        self.ws_url = checked_url(settings.ws_url, ("wss", "ws"), plain=plain)
+        if settings.rest_url:
+            checked_url(settings.rest_url, ("https", "http"), plain=plain)
+        self.venue = venue
+        self.transport = transport
+        self.chance = chance
+        self.connects = Budget(venue.limits.connects, venue.limits.connects_window)
+        self._settings = settings
+        self._symbols = list(dict.fromkeys(symbols))
+        self._inputs = InputQueue()
+        self._events = EventQueue(conflate=settings.conflate)
+        self._taken = 0
+        self._error: BaseException | None = None
+        self._open = False
+        self._reached = False
+        self._failures = 0
+        self._keepers: list[Keeper] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self._offset = 0.0
+        self._clock: Callable[[], float] = time.monotonic
+        self._recorder: Recorder | None = None
+        self._rest: Rest | None = None
+        self._fetcher: Fetcher | None = None
+        self._engine = self._make_engine()
+        self._commands: dict[type, Callable[[Any], None]] = {
+            Send: self._do_send,
+            FetchSnapshot: self._do_fetch,
+            Resubscribe: self._do_resubscribe,
+            Reconnect: self._do_reconnect,
+            Rejected: self._do_reject,
+            Synced: self._do_synced,
+        }
+
+    def _make_engine(self) -> Engine:
+        engine = Engine(
+            self.venue,
+            policy=policy_of(self.venue, **self._settings.policy),
+            silence=self._settings.silence,
+            keep_last=self._settings.on_stale == "last",
+        )
+        for symbol in self._symbols:
+            engine.added(symbol)
+        return engine
+
+    def __repr__(self) -> str:
+        """``<Feed binance BTCUSDT live@1234>``."""
+        books = " ".join(
+            f"{sync.symbol} {sync.state.value}@{sync.book.sequence}"
+            for sync in itertools.islice(self._engine.books.values(), 5)
+        )
+        more = len(self._engine.books) - 5
+        return f"<Feed {self.venue.id} {books}{f' +{more}' if more > 0 else ''}>"
+
+    # -- life -----------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """
+        Start connecting; does not wait for books (see :meth:`live`).
+
+        Raises:
+            TransportError: If the venue's instruments are needed and cannot be had.
+            ConfigurationError: If the recording cannot be written.
+
+        """
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        self._offset = time.time() - loop.time()
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        self._open = True
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        if self._settings.rest_url:
+            self._rest = self.transport.rest(self._settings.rest_url)
+        if self.venue.needs_instruments:
+            await self._load_instruments()
+        if self._settings.record is not None:
+            self._recorder = Recorder(self._settings.record, self._header())
+        if self.venue.facts.source is Source.REST:
+            self._fetcher = self._make_fetcher()
+            self.spawn(self._fetcher.run(self._group))
+        size = self.venue.limits.symbols
+        for symbols in spread(self._symbols, size):
+            self._keep(symbols)
+        if self._settings.conflate:
+            self.spawn(self._drive_always())
+
+    def _make_fetcher(self) -> Fetcher:
+        limits = self.venue.limits
+        budget = self._settings.budget
+        if budget is None:
+            key = (self.venue.id, self._settings.rest_url)
+            made = Budget(limits.weight, limits.weight_window)
+            budget = _budgets.setdefault(key, made)
+        return Fetcher(
+            self.venue,
+            self.rest(),
+            budget,
+            put=self.put,
+            clock=self.clock,
+            chance=self.chance,
+        )
+
+    def _header(self) -> dict[str, Any]:
+        known = [i for s, i in self.venue.instruments.items() if s in self._symbols]
+        return {
+            "venue": self.venue.id,
+            "symbols": self._symbols,
+            "depth": self.venue.depth,
+            "options": self.venue.options,
+            "policy": msgspec.to_builtins(self._settings.policy),
+            "silence": self._engine.silence,
+            "instruments": msgspec.to_builtins(known, str_keys=True),
+        }
+
+    async def _load_instruments(self) -> None:
+        found = {item.symbol: item for item in await fetch_instruments(self)}
+        venue = self.venue
+        self.venue = type(venue)(
+            numbers=venue.numbers,
+            depth=venue.depth,
+            options=venue.options,
+            instruments=found,
+        )
+        self._engine = self._make_engine()
+
+    def _keep(self, symbols: list[str]) -> None:
+        keeper = Keeper(self, symbols)
+        self._keepers.append(keeper)
+        self.spawn(keeper.run())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection; leaves no task behind."""
+        await self._stop()
+
+    async def _stop(self) -> None:
+        self._open = False
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self._group.__aexit__(None, None, None)
+        finally:
+            while (item := self._inputs.take()) is not None:
+                self._drive(item)
+            if self._rest is not None:
+                await self._rest.close()
+            if self._recorder is not None:
+                self._recorder.close()
+            self._inputs.wake()
+
+    # -- reading --------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Iterate events."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """
+        Return the next event; ends when the feed is closed.
+
+        Raises:
+            SubscriptionRejected: If the venue refuses a symbol that never was live.
+            TransportError: If the venue cannot be reached at all.
+
+        """
+        while True:
+            event = self._events.take()
+            if event is not None:
+                return event
+            if self._error is not None:
+                raise self._error
+            if not self._open:
+                raise StopAsyncIteration
+            if self._settings.conflate:
+                await self._inputs.wait(None)
+            else:
+                await self._advance()
+
+    def __getitem__(self, symbol: str) -> Book | FrozenBook:
+        """
+        Return the book of ``symbol``.
+
+        Raises:
+            BookNotLive: If it is withheld (``on_stale="last"``: if it never was
+                live). Also raised by every read of a book that is withheld later.
+            KeyError: If the feed has no such symbol.
+
+        """
+        sync = self._engine.books[symbol]
+        if sync.live:
+            return sync.book
+        if self._settings.on_stale == "last" and sync.last is not None:
+            return sync.last
+        raise BookNotLive(symbol, sync.cause.value)
+
+    def __contains__(self, symbol: object) -> bool:
+        """Whether the feed keeps a book of ``symbol``."""
+        return symbol in self._engine.books
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All symbols of the feed."""
+        return tuple(self._engine.books)
+
+    @property
+    def counts(self) -> FeedCounts:
+        """What happened on all connections."""
+        return self._engine.counts
+
+    @property
+    def conflated(self) -> int:
+        """Changes that a slow consumer did not see as events of their own."""
+        return self._events.conflated
+
+    def status(self, symbol: str) -> Status:
+        """
+        Return how far the book of ``symbol`` can be trusted. O(1).
+
+        Raises:
+            KeyError: If the feed has no such symbol.
+
+        """
+        return self._engine.books[symbol].status(self.clock())
+
+    def statuses(self) -> list[Status]:
+        """Return the status of every book."""
+        now = self.clock()
+        return [sync.status(now) for sync in self._engine.books.values()]
+
+    async def live(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """
+        Wait until every book is live.
+
+        Changes up to then are not seen as events; other events are kept.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: If it took longer; names the books that are not live.
+            SubscriptionRejected: If the venue refuses a symbol.
+            TransportError: If the venue cannot be reached at all.
+
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._until(self._all_live)
+        except TimeoutError:
+            late = [s for s in self._engine.books.values() if not s.live]
+            named = ", ".join(f"{s.symbol} ({s.cause.value})" for s in late[:10])
+            raise TimeoutError(
+                f"{len(late)} of {len(self._engine.books)} books not live after "
+                f"{timeout:g} s: {named}"
+            ) from None
+
+    async def book(self, symbol: str) -> Book | FrozenBook:
+        """
+        Return the book of ``symbol``; with ``on_stale="wait"`` wait until it is live.
+
+        Raises:
+            BookNotLive: As for ``feed[symbol]``.
+            KeyError: If the feed has no such symbol.
+
+        """
+        if self._settings.on_stale == "wait":
+            sync = self._engine.books[symbol]
+            await self._until(lambda: sync.live)
+        return self[symbol]
+
+    def _all_live(self) -> bool:
+        return all(sync.live for sync in self._engine.books.values())
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            if self._error is not None:
+                raise self._error
+            if not self._open:
+                raise BookSyncError("the feed is closed")
+            if self._settings.conflate:
+                await self._inputs.wait(None)
+                continue
+            await self._advance()
+            self._events.drop_changes()
+
+    # -- symbols of a running feed --------------------------------------------------
+
+    def add(self, *symbols: str) -> None:
+        """
+        Keep books of more symbols.
+
+        Raises:
+            ConfigurationError: If one cannot be a symbol of this venue.
+
+        """
+        wanted = [self.venue.prepare(symbol) for symbol in symbols]
+        new = [s for s in dict.fromkeys(wanted) if s not in self._engine.books]
+        for symbol in new:
+            self._engine.added(symbol)
+        size = self.venue.limits.symbols
+        for keeper in self._keepers:
+            room = size - len(keeper.symbols)
+            part, new = new[:room], new[room:]
+            if part:
+                keeper.subscribe(part)
+        for part in spread(new, size):
+            self._keep(part)
+
+    def remove(self, *symbols: str) -> None:
+        """Forget symbols; unknown ones are ignored."""
+        for symbol in symbols:
+            for keeper in self._keepers:
+                if symbol in keeper.symbols:
+                    keeper.symbols.remove(symbol)
+            if self._fetcher is not None:
+                self._fetcher.forget(symbol)
+            self.put(Removed(symbol), self.clock())
+
+    # -- driving --------------------------------------------------------------------
+
+    async def _advance(self) -> None:
+        """Take one input, or wait for one or for a deadline."""
+        item = self._inputs.take()
+        if item is not None:
+            self._drive(item)
+            self._taken += 1
+            if self._taken % TURN:
+                return
+        now = self.clock()
+        deadline = self._engine.deadline()
+        if deadline is not None and deadline <= now:
+            self._drive((Ticked(), now))
+        elif item is None:
+            await self._inputs.wait(None if deadline is None else deadline - now)
+
+    async def _drive_always(self) -> None:
+        """Drive the books whatever the consumer does (``conflate``)."""
+        while True:
+            await self._advance()
+            self._inputs.wake()
+            if self._taken % TURN == 0:
+                await asyncio.sleep(0)
+
+    def _drive(self, item: Item) -> None:
+        recorder = self._recorder
+        if len(item) == 3:  # noqa: PLR2004 - a frame: number, raw, now
+            number, raw, now = item
+            if recorder is not None:
+                recorder.frame(now, number, self.ws_url, raw)
+            self._emit(self._engine.frame(number, raw, now))
+            return
+        given, now = item
+        if recorder is not None:
+            recorder.event(now, given)
+        self._emit(self._engine.take(given, now))
+
+    def _emit(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if type(output) is Changed:
+                self._events.change(output)
+                continue
+            command = self._commands.get(type(output))
+            if command is not None:
+                command(output)
+            if not isinstance(output, Send | FetchSnapshot | Resubscribe | Reconnect):
+                self._events.add(output)
+
+    # -- commands -------------------------------------------------------------------
+
+    def _keeper_of(self, number: int) -> Keeper | None:
+        return next((k for k in self._keepers if k.number == number), None)
+
+    def _do_send(self, command: Send) -> None:
+        keeper = self._keeper_of(command.connection)
+        if keeper is not None:
+            keeper.send(command.frames)
+
+    def _do_fetch(self, command: FetchSnapshot) -> None:
+        if self._fetcher is not None:
+            self._fetcher.ask(command)
+        else:
+            self._later(command.at, Asked(command.symbol, command.request))
+
+    def _do_resubscribe(self, command: Resubscribe) -> None:
+        self._later(command.at, Resubscribed(command.symbol))
+
+    def _later(self, at: float, given: Input) -> None:
+        loop = asyncio.get_running_loop()
+        pause = max(0.0, at - self.clock())
+        loop.call_later(pause, lambda: self.put(given, self.clock()))
+
+    def _do_reconnect(self, command: Reconnect) -> None:
+        keeper = self._keeper_of(command.connection)
+        if keeper is not None:
+            keeper.drop(command.cause)
+
+    def _do_reject(self, message: Rejected) -> None:
+        """Tell the caller of a symbol that never worked; others see the event."""
+        symbols = message.symbols or (None,)
+        for symbol in symbols:
+            sync = self._engine.books.get(symbol or "")
+            worked = sync is not None and sync.counts.snapshots > 0
+            known = symbol is None and any(map(_worked, self._engine.books.values()))
+            if not worked and not known:
+                self._fail(SubscriptionRejected(symbol, message.reason))
+
+    def _do_synced(self, event: Synced) -> None:
+        self._reached = True
+        for keeper in self._keepers:
+            keeper.progress = keeper.progress or event.symbol in keeper.symbols
+
+    # -- the host of keepers and fetcher ---------------------------------------------
+
+    def clock(self) -> float:
+        """Seconds since 1970 that never go back (anchored when the feed opened)."""
+        return self._offset + self._clock()
+
+    def put(self, given: Input, now: float) -> None:
+        """Take an input."""
+        if self._open:
+            self._inputs.put(given, now)
+
+    async def put_frame(self, number: int, raw: str | bytes) -> None:
+        """Take a frame; waits while the consumer is behind."""
+        self._reached = True
+        await self._inputs.put_frame(number, raw, self.clock())
+
+    def sent(self, number: int, url: str, frame: str | bytes) -> None:
+        """Record a frame that was sent."""
+        if self._recorder is not None:
+            self._recorder.frame(self.clock(), number, url, frame, out=True)
+
+    def session_of(self, number: int) -> object:
+        """Return the venue memory of a connection."""
+        at = self._engine.connections.get(number)
+        return None if at is None else at.session
+
+    def next_number(self) -> int:
+        """Return a connection number never used before."""
+        return next(self._numbers)
+
+    def rest(self) -> Rest:
+        """Return the client for requests."""
+        if self._rest is None:
+            raise ConfigurationError(f"{self.venue.id} needs a rest_url")
+        return self._rest
+
+    def unreachable(self, error: TransportError) -> None:
+        """Tell the caller, if the venue never was reached."""
+        self._failures += 1
+        if not self._reached and self._failures >= FIRST_ATTEMPTS:
+            self._fail(error)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a task for as long as the feed lives; its failure is the feed's."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - handed to the consumer
+                self._fail(error)
+
+        task = self._group.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self._inputs.wake()
+
+
+def _worked(sync: Synchronizer) -> bool:
+    return sync.counts.snapshots > 0
+
+
+async def fetch_instruments(feed: Feed) -> list[Any]:
+    """
+    Ask the venue for its markets.
+
+    Raises:
+        TransportError: If it does not answer.
+
+    """
+    found: list[Any] = []
+    for request in feed.venue.instrument_requests():
+        answer = await feed.rest().request(request)
+        if answer.status != 200:  # noqa: PLR2004
+            raise TransportError(f"{request.path}: HTTP status {answer.status}")
+        found += feed.venue.parse_instruments(answer.body)
+    return found

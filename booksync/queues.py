@@ -1,0 +1,128 @@
+"""What waits: inputs for the core, bounded by backpressure; events for the user."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from booksync.events import Changed, Event
+from booksync.inputs import Input
+
+__all__ = ["EventQueue", "InputQueue"]
+
+#: Frames that may wait for the consumer; past it the sockets are not read.
+MAX_INPUTS = 10_000
+#: Events kept for a consumer that does not take them, besides one change a book.
+MAX_EVENTS = 10_000
+
+Frame = tuple[int, str | bytes, float]
+Item = Frame | tuple[Input, float]
+
+
+class InputQueue:
+    """Frames and other inputs in order of arrival; one task takes them."""
+
+    def __init__(self) -> None:
+        self.items: deque[Item] = deque()
+        self._room = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, given: Input, now: float) -> None:
+        """Add an input that is not a frame: these are few and never wait."""
+        self.items.append((given, now))
+        self.wake()
+
+    async def put_frame(self, number: int, raw: str | bytes, now: float) -> None:
+        """Add a frame; waits while the consumer is behind."""
+        items = self.items
+        while len(items) >= MAX_INPUTS:
+            self._room.clear()
+            await self._room.wait()
+        items.append((number, raw, now))
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def take(self) -> Item | None:
+        """Remove the oldest; ``None`` if there is none."""
+        if not self.items:
+            return None
+        if len(self.items) == MAX_INPUTS // 2:
+            self._room.set()
+        return self.items.popleft()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Sleep until something is put or woken, or for so long."""
+        loop = asyncio.get_running_loop()
+        if self._waiter is None or self._waiter.done():
+            self._waiter = loop.create_future()
+        timer = None
+        if seconds is not None:
+            timer = loop.call_later(max(0.0, seconds), self.wake)
+        try:
+            await asyncio.shield(self._waiter)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """End :meth:`wait`."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class EventQueue:
+    """
+    Events that the user has not taken.
+
+    Args:
+        conflate: Changes of one book that wait become one, the newest.
+
+    """
+
+    def __init__(self, *, conflate: bool) -> None:
+        self._conflate = conflate
+        self._events: deque[Event] = deque()
+        self._newest: dict[str, Changed] = {}
+        #: Events that were not delivered, each as its own.
+        self.conflated = 0
+
+    def __len__(self) -> int:
+        """Events that wait."""
+        return len(self._events)
+
+    def change(self, event: Changed) -> None:
+        """Add a change."""
+        if not self._conflate:
+            self._events.append(event)
+            return
+        if event.symbol in self._newest:
+            self.conflated += 1
+        else:
+            self._events.append(event)
+        self._newest[event.symbol] = event
+
+    def add(self, event: Event) -> None:
+        """Add an event that says something of trust; the oldest go if too many wait."""
+        if len(self._events) >= MAX_EVENTS + len(self._newest):
+            oldest = self._events.popleft()
+            if type(oldest) is Changed:
+                self._newest.pop(oldest.symbol, None)
+            self.conflated += 1
+        self._events.append(event)
+
+    def take(self) -> Event | None:
+        """Remove the oldest; ``None`` if there is none."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if self._conflate and type(event) is Changed:
+            return self._newest.pop(event.symbol)
+        return event
+
+    def drop_changes(self) -> None:
+        """Forget waiting changes: their books have moved on."""
+        kept = [event for event in self._events if type(event) is not Changed]
+        self.conflated += len(self._events) - len(kept)
+        self._events = deque(kept)
+        self._newest.clear()

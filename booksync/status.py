@@ -1,0 +1,83 @@
+"""What is known of a book's trust, as plain records."""
+
+from __future__ import annotations
+
+import copy
+
+from msgspec import Struct
+
+from booksync.states import Cause, State
+
+__all__ = ["Counts", "Status"]
+
+
+class Counts(Struct):
+    """
+    What happened to a book's messages since it was made.
+
+    For deltas: ``received = applied + stale + refused + discarded + buffered``.
+
+    Args:
+        received: Deltas that arrived.
+        applied: Deltas written into the book.
+        stale: Deltas that the book already had.
+        refused: Deltas in their right place with levels that no book can hold.
+        discarded: Deltas dropped: no connection, no snapshot yet, buffer full.
+        buffered: Deltas waiting for a snapshot now.
+        gaps: Deltas that showed a hole before them.
+        desyncs: Times that the live book was withheld.
+        resyncs: Times that a snapshot was needed again, a fault being the cause.
+        requests: Snapshots asked for.
+        snapshots: Snapshots received.
+        late: Answers refused because something newer had been asked for.
+        checksums_passed: Checksums that agreed.
+        checksums_failed: Checksums that did not.
+
+    """
+
+    received: int = 0
+    applied: int = 0
+    stale: int = 0
+    refused: int = 0
+    discarded: int = 0
+    buffered: int = 0
+    gaps: int = 0
+    desyncs: int = 0
+    resyncs: int = 0
+    requests: int = 0
+    snapshots: int = 0
+    late: int = 0
+    checksums_passed: int = 0
+    checksums_failed: int = 0
+
+    def copy(self) -> Counts:
+        """Return a copy that no longer changes."""
+        return copy.copy(self)
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """
+    How far a book can be trusted.
+
+    Args:
+        symbol: Whose book.
+        state: Whether it can be read.
+        cause: Why it is in this state.
+        since: When it came into it, in seconds.
+        sequence: The venue's number of its last change; ``None`` unless live.
+        unbridged: Live, but no delta has joined its snapshot yet.
+        overlap: Joined by a straddling delta where that may be inexact.
+        age: Seconds since the last message for it.
+        counts: See :class:`Counts`.
+
+    """
+
+    symbol: str
+    state: State
+    cause: Cause
+    since: float | None
+    sequence: int | None
+    unbridged: bool
+    overlap: bool
+    age: float | None
+    counts: Counts

@@ -1,0 +1,585 @@
+"""
+The synchronizer: one book, one state machine; no I/O, no clock, no chance.
+
+Feed it what happened; it returns what to tell the user (events) and what the shell
+must do (commands). Time is an argument, so a recorded day replays in milliseconds
+and always to the same end.
+
+    OFFLINE --connected--> SYNCING --joined--> LIVE
+       ^                    |   ^               |
+       |                    |   +--- gap, … ----+
+       +--- disconnected, halted, rejected -----+
+
+While SYNCING, deltas are buffered (or, where the stream itself sends the snapshot,
+dropped: a new snapshot follows every subscribe). A snapshot is loaded into the
+withheld book and the buffer is drained onto it:
+
+* it does not reach the buffer's beginning: too old, fetch again, keep the buffer;
+* a delta follows it, straddles it, or ends exactly at it: joined, go live;
+* nothing does: the market may be quiet. Wait ``quiet_wait`` for a delta, then go live
+  *unbridged*: right as of the snapshot, and the next delta must still join.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from booksync.book import Book
+from booksync.errors import MalformedMessage
+from booksync.events import (
+    Changed,
+    Desynced,
+    FetchSnapshot,
+    Gap,
+    Halted,
+    Malformed,
+    Output,
+    Resubscribe,
+    Resumed,
+    Synced,
+)
+from booksync.messages import Delta, Snapshot
+from booksync.policy import Policy, Way
+from booksync.states import FAULTS, TRANSITIONS, Cause, Relation, Scope, State, relate
+from booksync.status import Counts, Status
+
+__all__ = ["TRANSITIONS", "Policy", "Relation", "Synchronizer", "Way", "relate"]
+
+
+class Synchronizer:
+    """
+    Keeps one book equal to the venue's, or says that it is not.
+
+    Each input returns a list of outputs: events for the user, commands for whoever
+    does the I/O. Inputs that do not apply (a tick before its time, a disconnect
+    while offline) return an empty list and are harmless.
+
+    Args:
+        symbol: The venue's own spelling.
+        policy: See :class:`Policy`.
+        book: An empty book to keep; by default an exact one.
+        keep_last: Keep a frozen copy of a book that stops being live, in ``last``.
+
+    >>> sync = Synchronizer("BTCUSDT")
+    >>> sync.connected(now=0.0)
+    [FetchSnapshot(symbol='BTCUSDT', request=1, at=0.0, attempt=0)]
+    >>> sync.receive(Delta("BTCUSDT", 99, 101, [("9.5", "1")], []), now=0.1)
+    []
+    >>> snapshot = Snapshot("BTCUSDT", 100, [("9.5", "3")], [("9.6", "2")])
+    >>> sync.receive_snapshot(snapshot, now=0.2, request=1)
+    [Synced(symbol='BTCUSDT', sequence=101, unbridged=False, overlap=True)]
+    >>> sync.book.best_bid
+    Level(price=Decimal('9.5'), size=Decimal('1'))
+
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        policy: Policy | None = None,
+        *,
+        book: Book | None = None,
+        keep_last: bool = False,
+    ) -> None:
+        self.symbol = symbol
+        self.policy = policy or Policy()
+        self.state = State.OFFLINE
+        self.cause = Cause.DISCONNECTED
+        self.since: float | None = None
+        #: The book; every read raises :exc:`BookNotLive` while it is withheld.
+        self.book = Book(symbol) if book is None else book
+        self.last = None if not keep_last else self.book.freeze()
+        self.counts = Counts()
+        self.unbridged = False
+        self.overlap = False
+        #: Time of the last message for this book.
+        self.heard: float | None = None
+        #: Set when :meth:`deadline` may have changed; cleared by who reads it.
+        self.dirty = False
+        self._keep_last = keep_last
+        self._buffer: deque[Delta] = deque()
+        self._buffer_levels = 0
+        self._request = 0
+        self._attempt = 0
+        self._waiting = False
+        # Nothing was applied since the snapshot: a straddling delta may join it.
+        self._fresh = False
+        # Nothing is pending on the next delta: it may take the short way.
+        self._settled = False
+        self._quiet_at: float | None = None
+        self._snapshot_at: float | None = None
+        self._crossed = 0
+        self._crossed_at: float | None = None
+        self._stale = 0
+        self._stale_since = 0.0
+        self._time: float | None = None
+        self.book.withhold(self.cause.value)
+
+    def __repr__(self) -> str:
+        """``<Synchronizer BTCUSDT live@1234>``."""
+        return f"<Synchronizer {self.symbol} {self.state.value}@{self.book.sequence}>"
+
+    # -- inputs -------------------------------------------------------------------
+
+    def connected(self, now: float) -> list[Output]:
+        """Note that the stream is open and subscribed. Idempotent."""
+        if self.state is not State.OFFLINE or self.cause is Cause.REJECTED:
+            return []
+        self.heard = now
+        self._move(Cause.CONNECTED, now)
+        return self._ask(now, first=True)
+
+    def disconnected(
+        self, now: float, cause: Cause = Cause.DISCONNECTED
+    ) -> list[Output]:
+        """Note that the stream is gone, and why. Idempotent."""
+        if self.state is State.OFFLINE:
+            return []
+        outputs = self._withhold(cause, now, scope=Scope.CONNECTION)
+        self._drop_buffer()
+        return outputs
+
+    def receive(self, delta: Delta, now: float) -> list[Output]:
+        """
+        Take a delta that arrived on the stream. O(k log n) for k levels.
+
+        Args:
+            delta: What the venue module made of the frame.
+            now: When it was received, in seconds.
+
+        """
+        self.counts.received += 1
+        if self._settled and delta.prev == self.book.sequence < delta.last:
+            self.heard = now
+            return self._apply(delta, now)
+        return self._receive_slow(delta, now)
+
+    def receive_snapshot(
+        self, snapshot: Snapshot, now: float, *, request: int | None = None
+    ) -> list[Output]:
+        """
+        Take a snapshot.
+
+        Args:
+            snapshot: What the venue module made of it.
+            now: When it was received, in seconds.
+            request: The number of the :class:`FetchSnapshot` that it answers; a
+                number that is not the current one is refused. ``None`` for one that
+                came in the stream: it replaces the book at any time.
+
+        """
+        if self.state is State.OFFLINE:
+            return []
+        self.heard = now
+        if self._is_late(snapshot, request):
+            self.counts.late += 1
+            return []
+        self.counts.snapshots += 1
+        was_live = self.live
+        refused = self._load(snapshot, now)
+        if refused:
+            return refused
+        if was_live:
+            return [Changed(self.symbol, message=snapshot), *self._watch(now)]
+        if request is None and self.policy.way is not Way.FETCH:
+            return self._go_live(now)
+        return self._join(now)
+
+    def snapshot_failed(self, request: int, now: float) -> list[Output]:
+        """Note that a :class:`FetchSnapshot` came to nothing; another follows."""
+        if request != self._request or not self._waiting:
+            return []
+        self._waiting = False
+        return self._retry(now)
+
+    def lost(self, expected: int, got: int, now: float) -> list[Output]:
+        """Note that a message of the whole connection is missing."""
+        if self.state is State.OFFLINE:
+            return []
+        return self._desync(Cause.LOST, now, expected=expected, got=got)
+
+    def checked(self, checksum: int, now: float) -> list[Output]:
+        """Compare the live book with a checksum that the venue sent."""
+        if self.state is not State.LIVE or self._checksum_agrees(checksum):
+            return []
+        return self._desync(Cause.CHECKSUM, now)
+
+    def distrust(self, cause: Cause, now: float) -> list[Output]:
+        """Withhold a book that somebody else found wrong, and ask for a snapshot."""
+        return [] if self.state is State.OFFLINE else self._desync(cause, now)
+
+    def halted(self, message: Halted, now: float) -> list[Output]:
+        """The venue stopped this market."""
+        outputs = self._withhold(Cause.HALTED, now)
+        self._drop_buffer()
+        return [*outputs, message]
+
+    def resumed(self, message: Resumed, now: float) -> list[Output]:
+        """The venue reopened this market."""
+        if self.state is not State.OFFLINE:
+            return [message]
+        self._move(Cause.RESUMED, now)
+        return [message, *self._ask(now)]
+
+    def rejected(self, now: float) -> list[Output]:
+        """The venue refuses this symbol, for good."""
+        outputs = self._withhold(Cause.REJECTED, now)
+        self._drop_buffer()
+        return outputs
+
+    def deadline(self) -> float | None:
+        """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
+        due = (self._quiet_at, self._snapshot_at, self._crossed_at)
+        return min((at for at in due if at is not None), default=None)
+
+    def tick(self, now: float) -> list[Output]:
+        """Time has passed. Harmless when nothing is due."""
+        if self._quiet_at is not None and now >= self._quiet_at:
+            self._quiet_at = None
+            self.unbridged = True
+            return self._go_live(now)
+        if self._crossed_at is not None and now >= self._crossed_at:
+            return self._desync(Cause.CROSSED, now)
+        if self._snapshot_at is not None and now >= self._snapshot_at:
+            return self._retry(now)
+        return []
+
+    def settle(self, now: float) -> list[Output]:
+        """No more will come: take a quiet market's snapshot as it stands."""
+        return [] if self._quiet_at is None else self.tick(max(now, self._quiet_at))
+
+    # -- reading ------------------------------------------------------------------
+
+    @property
+    def awaited(self) -> int | None:
+        """Number of the snapshot request under way; ``None`` if there is none."""
+        return self._request if self._waiting else None
+
+    @property
+    def live(self) -> bool:
+        """Whether the book can be read."""
+        return self.state is State.LIVE
+
+    def status(self, now: float | None = None) -> Status:
+        """Return what is known of the book's trust, as one record. O(1)."""
+        self.counts.buffered = len(self._buffer)
+        return Status(
+            symbol=self.symbol,
+            state=self.state,
+            cause=self.cause,
+            since=self.since,
+            sequence=self.book.sequence if self.live else None,
+            unbridged=self.unbridged,
+            overlap=self.overlap,
+            age=None if now is None or self.heard is None else now - self.heard,
+            counts=self.counts.copy(),
+        )
+
+    # -- receiving ----------------------------------------------------------------
+
+    def _apply(self, delta: Delta, now: float) -> list[Output]:
+        try:
+            self.book.apply(delta, now=now)
+        except MalformedMessage as error:
+            self.counts.refused += 1
+            return self._refuse(str(error), now)
+        self.counts.applied += 1
+        if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
+            return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
+        self._time = delta.time
+        changed: list[Output] = [Changed(self.symbol, message=delta)]
+        if self._crossed or self.book.crossed:
+            changed += self._watch(now)
+        return changed
+
+    def _receive_slow(self, delta: Delta, now: float) -> list[Output]:
+        if self.state is State.OFFLINE:
+            self.counts.discarded += 1
+            return []
+        self.heard = now
+        if self.state is State.SYNCING:
+            return self._hold(delta, now)
+        relation = relate(delta, self.book.sequence)
+        if relation is Relation.STALE:
+            return self._note_stale(delta, now)
+        self._stale = 0
+        if relation is Relation.GAP or (
+            relation is Relation.OVERLAP and not self._may_overlap
+        ):
+            sequence = self.book.sequence
+            self.counts.gaps += 1
+            outputs = self._desync(Cause.GAP, now, expected=sequence, got=delta.prev)
+            self._keep(delta)
+            return outputs
+        self._note_joined(relation)
+        return self._apply(delta, now)
+
+    @property
+    def _may_overlap(self) -> bool:
+        return self._fresh and self.policy.way is Way.FETCH
+
+    def _note_joined(self, relation: Relation) -> None:
+        self._fresh = self.unbridged = False
+        self._settled = True
+        if relation is Relation.OVERLAP and not self.policy.exact_overlap:
+            self.overlap = True
+
+    def _note_stale(self, delta: Delta, now: float) -> list[Output]:
+        """A repeat is harmless; numbers that went back without a word are not."""
+        self.counts.stale += 1
+        if not self._stale:
+            self._stale_since = now
+        self._stale += 1
+        self._settled = False  # the next delta that fits ends the run
+        # Newer by the venue's clock and older by its numbers: they started again.
+        newer = (
+            not self._fresh
+            and delta.last < self.book.sequence
+            and (delta.time or 0.0) > (self._time or math.inf)
+        )
+        worn = (
+            self._stale >= self.policy.stale_deltas
+            or now - self._stale_since >= self.policy.stale_seconds
+        )
+        if newer or worn:
+            sequence = self.book.sequence
+            return self._desync(Cause.RESET, now, expected=sequence, got=delta.last)
+        return []
+
+    def _hold(self, delta: Delta, now: float) -> list[Output]:
+        """Buffer a delta, or let it join a snapshot that waits for it."""
+        if self.policy.way is not Way.FETCH:
+            self.counts.discarded += 1
+            return []
+        holes = self._holes(delta)
+        self._keep(delta)
+        return holes if self._quiet_at is None else [*holes, *self._join(now)]
+
+    def _holes(self, delta: Delta) -> list[Output]:
+        """See what is missing between the last buffered delta and this one."""
+        if not self._buffer:
+            return []
+        end = self._buffer[-1].last
+        if relate(delta, end) is not Relation.GAP:
+            return []
+        self.counts.gaps += 1
+        return [Gap(self.symbol, expected=end, got=delta.prev)]
+
+    def _keep(self, delta: Delta) -> None:
+        if self.policy.way is not Way.FETCH:
+            self.counts.discarded += 1
+            return
+        buffer = self._buffer
+        buffer.append(delta)
+        self._buffer_levels += len(delta.bids) + len(delta.asks)
+        while (
+            len(buffer) > self.policy.max_buffer
+            or self._buffer_levels > self.policy.max_buffer_levels
+        ):
+            self._next_buffered()
+            self.counts.discarded += 1
+
+    def _next_buffered(self) -> Delta:
+        delta = self._buffer.popleft()
+        self._buffer_levels -= len(delta.bids) + len(delta.asks)
+        return delta
+
+    def _drop_buffer(self) -> None:
+        self.counts.discarded += len(self._buffer)
+        self._buffer.clear()
+        self._buffer_levels = 0
+
+    def _is_late(self, snapshot: Snapshot, request: int | None) -> bool:
+        """Whether something newer was asked for, or is in the book already."""
+        if request is not None:
+            return request != self._request or not self._waiting
+        older = self.live and snapshot.sequence < self.book.sequence
+        return self.policy.newest and older
+
+    def _load(self, snapshot: Snapshot, now: float) -> list[Output]:
+        """Replace the book's levels; what it returns says that this failed."""
+        self._waiting = False
+        try:
+            self.book.load(snapshot, now=now)
+        except MalformedMessage as error:
+            return self._refuse(str(error), now)
+        if not self._checksum_agrees(snapshot.checksum):
+            return self._desync(Cause.CHECKSUM, now, got=snapshot.checksum)
+        self._fresh = True
+        self._settled = False
+        self._quiet_at = self._snapshot_at = None
+        self._time = snapshot.time
+        self.dirty = True
+        return []
+
+    # -- joining ------------------------------------------------------------------
+
+    def _join(self, now: float) -> list[Output]:
+        """Drain the buffer onto the loaded snapshot."""
+        joined = False
+        while self._buffer:
+            sequence = self.book.sequence
+            relation = relate(self._buffer[0], sequence)
+            if relation is Relation.GAP or (
+                relation is Relation.OVERLAP and not self._may_overlap
+            ):
+                return self._retry(now)
+            delta = self._next_buffered()
+            if relation is Relation.STALE:
+                self.counts.stale += 1
+                joined = joined or delta.last == sequence
+                continue
+            self._note_joined(relation)
+            try:
+                self.book.apply(delta, now=now)
+            except MalformedMessage as error:
+                self.counts.refused += 1
+                return self._refuse(str(error), now)
+            self.counts.applied += 1
+            self._time = delta.time
+            if not self._checksum_agrees(delta.checksum):
+                return self._desync(Cause.CHECKSUM, now)
+            joined = True
+        return self._joined(now, joined=joined)
+
+    def _joined(self, now: float, *, joined: bool) -> list[Output]:
+        if joined:
+            return self._go_live(now)
+        if self._quiet_at is None:
+            self._quiet_at = now + self.policy.quiet_wait
+            self.dirty = True
+        return []
+
+    def _go_live(self, now: float) -> list[Output]:
+        self._attempt = 0
+        self._stale = 0
+        self._waiting = False
+        self._quiet_at = self._snapshot_at = None
+        self._move(Cause.JOINED, now)
+        self._settled = not self._fresh
+        self.book.reveal()
+        synced = Synced(
+            self.symbol,
+            self.book.sequence,
+            unbridged=self.unbridged,
+            overlap=self.overlap,
+        )
+        return [synced, *self._watch(now)]
+
+    # -- trust --------------------------------------------------------------------
+
+    def _checksum_agrees(self, theirs: int | None) -> bool:
+        compute = self.policy.checksum
+        if theirs is None or compute is None:
+            return True
+        levels = self.policy.checksum_levels
+        bids = self.book.texts("bid", levels)
+        asks = self.book.texts("ask", levels)
+        agrees = compute(bids, asks, self.symbol) == theirs
+        if agrees:
+            self.counts.checksums_passed += 1
+        else:
+            self.counts.checksums_failed += 1
+        return agrees
+
+    def _watch(self, now: float) -> list[Output]:
+        """Give a crossed book a few messages to uncross."""
+        if not (self.policy.suspicious and self.book.crossed):
+            self.dirty = self.dirty or self._crossed > 0
+            self._crossed = 0
+            self._crossed_at = None
+            return []
+        self._crossed += 1
+        if self._crossed >= self.policy.crossed_deltas:
+            return self._desync(Cause.CROSSED, now)
+        if self._crossed_at is None:
+            self._crossed_at = now + self.policy.crossed_seconds
+            self.dirty = True
+        return []
+
+    def _refuse(self, reason: str, now: float) -> list[Output]:
+        """A message in its right place has levels that no book can hold."""
+        malformed = Malformed(self.symbol, reason)
+        return [malformed, *self._desync(Cause.MALFORMED, now)]
+
+    def _desync(
+        self,
+        cause: Cause,
+        now: float,
+        *,
+        expected: int | None = None,
+        got: int | None = None,
+    ) -> list[Output]:
+        """Withhold the book, if it is not withheld yet, and ask for a snapshot."""
+        was_live = self.state is State.LIVE
+        scope = Scope.CONNECTION if cause is Cause.LOST else Scope.SYMBOL
+        outputs = self._withhold(cause, now, scope=scope, expected=expected, got=got)
+        if cause is not Cause.GAP:
+            self._drop_buffer()
+        if was_live:
+            return [*outputs, *self._ask(now)]
+        return [*outputs, *self._retry(now)]
+
+    def _withhold(
+        self,
+        cause: Cause,
+        now: float,
+        *,
+        scope: Scope = Scope.SYMBOL,
+        expected: int | None = None,
+        got: int | None = None,
+    ) -> list[Output]:
+        was_live = self.state is State.LIVE
+        if was_live:
+            self.counts.desyncs += 1
+            if self._keep_last:
+                self.last = self.book.freeze()
+        self._move(cause, now)
+        self.book.withhold(cause.value)
+        self._forget()
+        if not was_live:
+            return []
+        return [
+            Desynced(self.symbol, cause, expected=expected, got=got, scope=scope),
+        ]
+
+    def _forget(self) -> None:
+        self.unbridged = self.overlap = False
+        self._fresh = self._settled = self._waiting = False
+        self._quiet_at = self._snapshot_at = self._crossed_at = None
+        self._crossed = self._stale = 0
+        self.dirty = True
+
+    def _retry(self, now: float) -> list[Output]:
+        self._attempt += 1
+        self._quiet_at = self._snapshot_at = None
+        self.cause = Cause.RETRY if self.cause is Cause.CONNECTED else self.cause
+        return self._ask(now)
+
+    def _ask(self, now: float, *, first: bool = False) -> list[Output]:
+        """Ask for a snapshot, in the venue's way and not too often."""
+        policy, attempt = self.policy, self._attempt
+        wait = min(policy.retry_max, policy.retry_min * 2 ** min(attempt - 1, 30))
+        at = now + (wait if attempt else 0.0)
+        self.dirty = True
+        if policy.way is Way.FETCH:
+            self._request += 1
+            self._waiting = True
+            self.counts.requests += 1
+            if policy.answer_wait is not None:
+                self._snapshot_at = at + policy.answer_wait
+            return [FetchSnapshot(self.symbol, self._request, at, attempt)]
+        self._snapshot_at = at + policy.snapshot_wait
+        if first or policy.way is Way.WAIT:
+            return []
+        self.counts.requests += 1
+        return [Resubscribe(self.symbol, at, attempt)]
+
+    def _move(self, cause: Cause, now: float) -> None:
+        self.state = TRANSITIONS[self.state][cause]
+        self.cause = cause
+        self.since = now
+        self.dirty = True
+        if self.state is State.SYNCING and cause in FAULTS:
+            self.counts.resyncs += 1

@@ -1,0 +1,244 @@
+"""The two seams to the network: a stream of frames, and requests with answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from msgspec import Struct
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
+
+from booksync.errors import ConfigurationError, TransportError
+from booksync.venues.facts import Request
+
+__all__ = ["Answer", "Rest", "Stream", "Transport"]
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+OPEN_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
+#: Seconds between our protocol pings, and how long a pong may take: a half-open
+#: connection is found after their sum at the latest.
+PING_INTERVAL = 20.0
+PING_TIMEOUT = 20.0
+#: Largest body of an HTTP answer, after decompression.
+MAX_BODY = 64 * 1024 * 1024
+
+
+class Answer(Struct, frozen=True):
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Stream(Protocol):
+    """One open connection."""
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send a frame; a text frame from text, a binary one from bytes."""
+
+    async def close(self) -> None:
+        """Close it; idempotent."""
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Frames until it closes; then stops, or raises TransportError."""
+
+
+class Rest(Protocol):
+    """Requests to one base URL."""
+
+    async def request(self, request: Request) -> Answer:
+        """
+        Send ``request``.
+
+        Raises:
+            TransportError: If there is no whole answer.
+
+        """
+
+    async def close(self) -> None:
+        """Close connections; idempotent."""
+
+
+def checked_url(url: str, schemes: tuple[str, str], *, plain: bool) -> str:
+    """
+    Refuse a URL that is none, or that would send data in the clear.
+
+    Args:
+        url: As the user or the venue wrote it.
+        schemes: ``(encrypted, plain)``.
+        plain: Whether the user allowed plain text beyond this machine.
+
+    Raises:
+        ConfigurationError: If it is refused; says what to do.
+
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as error:
+        raise ConfigurationError(f"not a URL: {url!r} ({error})") from None
+    if parts.scheme not in schemes or not host:
+        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ConfigurationError(f"not a URL: {url!r} (it must begin with {wanted})")
+    if parts.scheme == schemes[1] and host not in LOOPBACK and not plain:
+        raise ConfigurationError(
+            f"{url!r} is not encrypted: use {schemes[0]}://, or allow it with "
+            f"allow_plain=True"
+        )
+    return url.rstrip("/")
+
+
+class WebSocketStream:
+    """A :class:`Stream` by ``websockets``."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send a frame."""
+        try:
+            await self._connection.send(frame)
+        except ConnectionClosed as error:
+            raise TransportError(str(error)) from None
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._connection.close()
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield frames until it closes."""
+        receive = self._connection.recv
+        try:
+            while True:
+                yield await receive()
+        except ConnectionClosed as error:
+            raise TransportError(str(error)) from None
+
+
+class HttpxRest:
+    """A :class:`Rest` by ``httpx``: verified TLS, no redirects, bounded bodies."""
+
+    def __init__(self, base: str, *, timeout: float, proxy: str | None) -> None:
+        self._base = base
+        self._timeout = timeout
+        self._client = httpx.AsyncClient(
+            timeout=timeout, proxy=proxy, follow_redirects=False
+        )
+
+    async def request(self, request: Request) -> Answer:
+        """Send ``request`` and read the whole answer."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._request(request)
+        except TimeoutError:
+            raise TransportError(f"no answer within {self._timeout:g} s") from None
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"not a URL: {error}") from None
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise TransportError(f"{self._base}: {reason}") from None
+
+    async def _request(self, request: Request) -> Answer:
+        async with self._client.stream(
+            request.method,
+            self._base + request.path,
+            params=dict(request.params),
+            content=request.body,
+            headers=dict(request.headers),
+        ) as response:
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in response.aiter_bytes():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise TransportError(f"an answer of more than {MAX_BODY} bytes")
+                chunks.append(chunk)
+            return Answer(
+                status=response.status_code,
+                headers={k.lower(): v for k, v in response.headers.items()},
+                body=b"".join(chunks),
+                url=str(response.url),
+            )
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._client.aclose()
+
+
+class Transport:
+    """
+    Opens streams and requests; the one place that knows the network libraries.
+
+    Args:
+        proxy: URL of a proxy for both; ``None`` = what the environment says.
+        timeout: Seconds that a request may take as a whole.
+        ping: ``(interval, timeout)`` of protocol pings, in seconds.
+        allow_plain: Allow unencrypted URLs beyond this machine.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        proxy: str | None = None,
+        timeout: float = 10.0,
+        ping: tuple[float, float] = (PING_INTERVAL, PING_TIMEOUT),
+        allow_plain: bool = False,
+    ) -> None:
+        self.proxy = proxy
+        self.timeout = timeout
+        self.ping = ping
+        self.allow_plain = allow_plain
+
+    async def stream(
+        self, url: str, *, headers: Mapping[str, str], frame_bytes: int
+    ) -> Stream:
+        """
+        Open a websocket.
+
+        Args:
+            url: ``wss://…``; ``ws://`` on this machine only, unless allowed.
+            headers: Of the handshake.
+            frame_bytes: Largest frame accepted, after decompression.
+
+        Raises:
+            TransportError: If it does not open.
+            ConfigurationError: If the URL is none.
+
+        """
+        checked_url(url, ("wss", "ws"), plain=self.allow_plain)
+        try:
+            connection = await connect(
+                url,
+                additional_headers=dict(headers),
+                max_size=frame_bytes,
+                open_timeout=OPEN_TIMEOUT,
+                close_timeout=CLOSE_TIMEOUT,
+                ping_interval=self.ping[0],
+                ping_timeout=self.ping[1],
+                proxy=self.proxy if self.proxy is not None else True,
+            )
+        except InvalidURI as error:
+            raise ConfigurationError(f"not a URL: {error}") from None
+        except (OSError, WebSocketException, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise TransportError(f"{url}: {reason}") from None
+        return WebSocketStream(connection)
+
+    def rest(self, base: str) -> Rest:
+        """
+        Make a client for requests below ``base``.
+
+        Raises:
+            ConfigurationError: If the URL is none.
+
+        """
+        checked_url(base, ("https", "http"), plain=self.allow_plain)
+        return HttpxRest(base, timeout=self.timeout, proxy=self.proxy)
