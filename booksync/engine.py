@@ -530,7 +530,9 @@ class Engine:
         for output in outputs:
             if type(output) is not Resubscribe:
                 found.append(output)
-            elif at is not None and (hopeless or output.attempt > RESUBSCRIPTIONS):
+            elif at is None:
+                continue  # its connection is being given up: another will subscribe
+            elif hopeless or output.attempt > RESUBSCRIPTIONS:
                 found += self._give_up(at, sync.cause)
             else:
                 found.append(output)

@@ -41,6 +41,7 @@ from booksync.events import (
 )
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
+from booksync.queries import FrozenBook
 from booksync.states import FAULTS, TRANSITIONS, Cause, Relation, Scope, State, relate
 from booksync.status import Counts, Status
 
@@ -89,7 +90,7 @@ class Synchronizer:
         self.since: float | None = None
         #: The book; every read raises :exc:`BookNotLive` while it is withheld.
         self.book = Book(symbol) if book is None else book
-        self.last = None if not keep_last else self.book.freeze()
+        self.last: FrozenBook | None = None
         self.counts = Counts()
         self.unbridged = False
         self.overlap = False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from booksync.book import Book
+
 from booksync.errors import BookNotLive
 from booksync.events import (
     Changed,
@@ -68,7 +68,7 @@ def adds_up(sync):
     )
 
 
-# -- the rule -------------------------------------------------------------------------
+# -- the rule ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_levels_in_an_empty_range_are_stale():
     assert relate(delta(100, 100, [("9", "1")]), 100) is Relation.STALE
 
 
-# -- venues/README.md, Appendix B -------------------------------------------------------
+# -- venues/README.md, Appendix B ----------------------------------------------
 
 
 def bridge(snapshot_at, deltas):
@@ -122,7 +122,9 @@ def bridge(snapshot_at, deltas):
         pytest.param(
             [ranged(101, 101), ranged(101, 101), ranged(102, 102)], 1, 2, 102, id="4"
         ),
-        pytest.param([delta(80, 90), delta(90, 100), delta(100, 120)], 2, 1, 120, id="7"),
+        pytest.param(
+            [delta(80, 90), delta(90, 100), delta(100, 120)], 2, 1, 120, id="7"
+        ),
         pytest.param([delta(90, 105), delta(105, 115)], 0, 2, 115, id="8"),
         pytest.param(  # Bybit's full stream, reduced to its u
             [delta(8, 9), delta(9, 10), delta(10, 11)], 2, 1, 11, id="13"
@@ -234,7 +236,7 @@ def test_vector_20_deltas_up_to_the_snapshots_time_are_dropped():
     assert sync.status().counts.stale == 2
 
 
-# -- joining --------------------------------------------------------------------------
+# -- joining -------------------------------------------------------------------
 
 
 def test_connecting_asks_for_a_snapshot():
@@ -289,7 +291,10 @@ def test_quiet_market_may_be_joined_by_a_straddling_delta():
     sync.tick(now=2.0)
     assert kinds(sync.receive(delta(98, 101), now=3.0)) == ["Changed"]
     assert sync.status().overlap
-    assert kinds(sync.receive(delta(100, 102), now=3.0)) == ["Desynced", "FetchSnapshot"]
+    assert kinds(sync.receive(delta(100, 102), now=3.0)) == [
+        "Desynced",
+        "FetchSnapshot",
+    ]
 
 
 def test_unbridged_book_is_withheld_if_the_next_delta_does_not_join():
@@ -369,7 +374,9 @@ def test_full_buffer_drops_its_oldest_and_counts_them():
     counts = sync.status().counts
     assert (counts.discarded, counts.buffered) == (3, 2)
     assert adds_up(sync)
-    assert kinds(sync.receive_snapshot(snapshot(2), 1.0, request=1)) == ["FetchSnapshot"]
+    assert kinds(sync.receive_snapshot(snapshot(2), 1.0, request=1)) == [
+        "FetchSnapshot"
+    ]
     assert kinds(sync.receive_snapshot(snapshot(3), 2.0, request=2)) == ["Synced"]
 
 
@@ -381,7 +388,7 @@ def test_buffer_is_bounded_by_levels_too():
     assert sync.status().counts.buffered == 1
 
 
-# -- trust ----------------------------------------------------------------------------
+# -- trust ---------------------------------------------------------------------
 
 
 def test_withheld_book_cannot_be_read_and_says_why():
@@ -544,7 +551,7 @@ def test_distrust_by_somebody_else_costs_a_resync():
     assert kinds(outputs) == ["Desynced", "FetchSnapshot"]
 
 
-# -- streams that send their own snapshots ------------------------------------------------
+# -- streams that send their own snapshots -------------------------------------
 
 
 def test_stream_waits_for_its_snapshot_and_drops_deltas_before_it():
@@ -595,7 +602,7 @@ def test_request_frame_without_an_answer_is_repeated():
     assert sync.tick(now=5.0) == [FetchSnapshot("X", 2, 5.25, 1)]
 
 
-# -- ends -----------------------------------------------------------------------------
+# -- ends ----------------------------------------------------------------------
 
 
 def test_disconnect_withholds_and_forgets():

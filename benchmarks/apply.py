@@ -1,0 +1,157 @@
+"""
+From a raw frame to an event and the best prices, every check on.
+
+Ours: frame -> venue -> synchronizer -> book -> event, then best bid and ask (or ten
+levels a side). The floor, in the same run and interleaved: msgspec typed float decode
+and a plain dict assignment of every level: no order, no checks, no deletes.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from statistics import geometric_mean, median
+from typing import Any
+
+import msgspec
+
+from benchmarks.workload import Workload, workloads
+from booksync import inputs, venues
+from booksync.engine import Engine
+
+__all__ = ["run"]
+
+ROUNDS = 9
+
+
+class FloorUpdate(msgspec.Struct, gc=False):
+    b: list[tuple[float, float]]
+    a: list[tuple[float, float]]
+
+
+class FloorFrame(msgspec.Struct, gc=False):
+    data: FloorUpdate
+
+
+def floor(workload: Workload) -> float:
+    decode = msgspec.json.Decoder(FloorFrame, strict=False).decode
+    bids: dict[float, float] = {}
+    asks: dict[float, float] = {}
+    start = time.perf_counter()
+    for raw in workload.frames:
+        data = decode(raw).data
+        for price, size in data.b:
+            bids[price] = size  # noqa: PERF403 - plain assignment is the floor
+        for price, size in data.a:
+            asks[price] = size  # noqa: PERF403
+    return time.perf_counter() - start
+
+
+def primed(workload: Workload, numbers: type[Decimal | float]) -> Engine:
+    """An engine whose book is live at the snapshot."""
+    venue = venues.get(workload.venue)(numbers=numbers)
+    engine = Engine(venue, discover=True)
+    engine.take(inputs.Opened(1, ()), 0.0)
+    for raw in workload.before:
+        engine.frame(1, raw, 0.0)
+    depth = venue.snapshot_depth(workload.url)
+    body = workload.body.encode()
+    given = inputs.Answered(workload.symbol, 1, 200, depth, workload.url, body)
+    engine.take(given, 0.0)
+    return engine
+
+
+def best(workload: Workload, numbers: type[Decimal | float]) -> float:
+    engine = primed(workload, numbers)
+    book = engine.books[workload.symbol].book
+    frame = engine.frame
+    start = time.perf_counter()
+    for raw in workload.frames:
+        frame(1, raw, 0.0)
+        _ = book.best_bid
+        _ = book.best_ask
+    elapsed = time.perf_counter() - start
+    proved(engine, workload)
+    return elapsed
+
+
+def top10(workload: Workload, numbers: type[Decimal | float]) -> float:
+    engine = primed(workload, numbers)
+    book = engine.books[workload.symbol].book
+    frame = engine.frame
+    start = time.perf_counter()
+    for raw in workload.frames:
+        frame(1, raw, 0.0)
+        book.bids(10)
+        book.asks(10)
+    elapsed = time.perf_counter() - start
+    proved(engine, workload)
+    return elapsed
+
+
+def proved(engine: Engine, workload: Workload) -> None:
+    """Every frame was applied, or was older than the snapshot; none was skipped."""
+    status = engine.books[workload.symbol].status()
+    counts = status.counts
+    total = len(workload.frames) + len(workload.before)
+    assert status.sequence is not None, status
+    assert counts.applied + counts.stale == total, counts
+
+
+CASES: dict[str, Callable[[Workload], float]] = {
+    "float/best": lambda w: best(w, float),
+    "float/top10": lambda w: top10(w, float),
+    "decimal/best": lambda w: best(w, Decimal),
+    "decimal/top10": lambda w: top10(w, Decimal),
+}
+
+
+def measure(workload: Workload, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """``case -> [(floor seconds, our seconds)]``, interleaved."""
+    found: dict[str, list[tuple[float, float]]] = {case: [] for case in CASES}
+    for _ in range(rounds):
+        for case, ours in CASES.items():
+            gc.collect()
+            base = floor(workload)
+            gc.collect()
+            found[case].append((base, ours(workload)))
+    return found
+
+
+def run(*, rounds: int = ROUNDS) -> Iterator[dict[str, Any]]:
+    """Yield one record for each case and workload, then the geometric means."""
+    ratios: dict[str, list[float]] = {case: [] for case in CASES}
+    for workload in workloads():
+        for case, pairs in measure(workload, rounds).items():
+            ratio = median(ours / base for base, ours in pairs)
+            fastest = min(ours for _, ours in pairs)
+            ratios[case].append(ratio)
+            yield {
+                "benchmark": "apply",
+                "case": case,
+                "workload": workload.name,
+                "ratio": round(ratio, 3),
+                "us_per_frame": round(fastest / len(workload.frames) * 1e6, 3),
+                "ns_per_level": round(fastest / workload.levels * 1e9, 1),
+                "floor_us_per_frame": round(
+                    min(base for base, _ in pairs) / len(workload.frames) * 1e6, 3
+                ),
+                "levels_per_frame": round(workload.levels / len(workload.frames), 1),
+            }
+    for case, found in ratios.items():
+        yield {
+            "benchmark": "apply",
+            "case": case,
+            "workload": "geometric mean",
+            "ratio": round(geometric_mean(found), 3),
+        }
+    for numbers in ("float", "decimal"):
+        pairs = zip(ratios[f"{numbers}/top10"], ratios[f"{numbers}/best"], strict=True)
+        yield {
+            "benchmark": "apply",
+            "case": f"{numbers}/top10 to best",
+            "workload": "geometric mean",
+            "ratio": round(geometric_mean(top / one for top, one in pairs), 3),
+        }

@@ -1,0 +1,172 @@
+"""
+What the benchmarks work on: real recorded frames where they are, else seeded ones.
+
+The generator makes Binance spot frames with the mix of the recorded ones: about
+45-70 % changes, 15-30 % inserts, 15-25 % deletes, 10-50 levels a frame.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+__all__ = ["Workload", "generated", "recorded", "workloads"]
+
+ROOT = Path(
+    os.environ.get(
+        "BOOKSYNC_CAPTURES", Path(__file__).parents[2] / "shared" / "captures"
+    )
+)
+RECORDED = {
+    "binance_spot_btcusdt_20240808": "binance",
+    "binance_usdm_btcusdt_20240718": "binance_usdm",
+    "binance_usdm_btcusdt_20240808": "binance_usdm",
+    "binance_coinm_btcusd_20240808": "binance_coinm",
+}
+#: Frames of a recording that one round takes.
+MAX_FRAMES = 6_000
+
+
+@dataclass
+class Workload:
+    """Frames of one symbol: those before the snapshot, the snapshot, those after."""
+
+    name: str
+    venue: str
+    symbol: str
+    url: str
+    body: str
+    before: list[str] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
+    levels: int = 0
+
+
+def count_levels(frames: list[str]) -> int:
+    total = 0
+    for frame in frames:
+        data = json.loads(frame)["data"]
+        total += len(data["b"]) + len(data["a"])
+    return total
+
+
+def recorded(name: str, venue: str) -> Workload | None:
+    """Read one recording of one symbol; ``None`` where it is not here."""
+    path = ROOT / "data" / f"{name}.jsonl.gz"
+    if not path.exists():
+        return None
+    made = Workload(name, venue, "", "", "")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            record = json.loads(line)
+            if record["ch"] == "http":
+                made.url, made.body = record["url"], record["raw"]
+            elif made.body:
+                made.frames.append(record["raw"])
+            else:
+                made.before.append(record["raw"])
+            if len(made.frames) >= MAX_FRAMES:
+                break
+    made.symbol = json.loads(made.frames[0])["data"]["s"]
+    made.levels = count_levels(made.frames)
+    return made
+
+
+def generated(
+    *, levels: int = 2_000, frames: int = 3_000, seed: int = 1, name: str = "generated"
+) -> Workload:
+    """
+    Make frames of a book with about ``levels`` levels a side.
+
+    Args:
+        levels: Levels a side.
+        frames: How many frames.
+        seed: Same seed, same frames.
+        name: What to call it.
+
+    """
+    random = Random(seed)
+    mid = 6_000_000
+    spread = max(levels * 2, 200)
+    sides: list[dict[int, int]] = [
+        {mid - 1 - n * 2: random.randint(1, 10**6) for n in range(levels)},
+        {mid + 1 + n * 2: random.randint(1, 10**6) for n in range(levels)},
+    ]
+    last = 1_000
+    body = json.dumps(
+        {
+            "lastUpdateId": last,
+            "bids": [level(p, s) for p, s in sorted(sides[0].items(), reverse=True)],
+            "asks": [level(p, s) for p, s in sorted(sides[1].items())],
+        }
+    )
+    url = f"https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit={levels * 2}"
+    made = Workload(name, "binance", "BTCUSDT", url, body)
+    for _ in range(frames):
+        count = random.randint(10, 50)
+        changed: list[dict[int, int]] = [{}, {}]
+        for _ in range(count):
+            which = random.randrange(2)
+            price, size = one_change(random, sides[which], which, mid, spread)
+            changed[which][price] = size
+        first, last = last + 1, last + count
+        data = {
+            "e": "depthUpdate",
+            "E": 1_700_000_000_000 + last,
+            "s": "BTCUSDT",
+            "U": first,
+            "u": last,
+            "b": [level(p, s) for p, s in changed[0].items()],
+            "a": [level(p, s) for p, s in changed[1].items()],
+        }
+        made.levels += len(data["b"]) + len(data["a"])  # type: ignore[arg-type]
+        frame = {"stream": "btcusdt@depth@100ms", "data": data}
+        made.frames.append(json.dumps(frame, separators=(",", ":")))
+    return made
+
+
+def one_change(
+    random: Random, side: dict[int, int], which: int, mid: int, spread: int
+) -> tuple[int, int]:
+    """Change, insert or delete one level; near the best more often than far."""
+    draw = random.random()
+    offset = 1 + int(min(random.expovariate(12 / spread), spread * 2))
+    price = mid - offset if which == 0 else mid + offset
+    if draw < 0.58 and side:
+        price = price if price in side else random.choice(near(side, price))
+        side[price] = random.randint(1, 10**6)
+    elif draw < 0.8:
+        side[price] = random.randint(1, 10**6)
+    else:
+        price = price if price in side else random.choice(near(side, price))
+        side.pop(price, None)
+        return price, 0
+    return price, side[price]
+
+
+def near(side: dict[int, int], price: int) -> list[int]:
+    """Some level of the side near ``price``, without sorting it."""
+    for step in range(1, 50):
+        found = [p for p in (price - step, price + step) if p in side]
+        if found:
+            return found
+    return [next(iter(side))] if side else [price]
+
+
+def level(price: int, size: int) -> list[str]:
+    return [f"{price // 100}.{price % 100:02d}000000", f"{size / 10**5:.8f}"]
+
+
+def workloads() -> list[Workload]:
+    """The recordings of 2024 where they are, else generated ones of their sizes."""
+    found = [recorded(name, venue) for name, venue in RECORDED.items()]
+    real = [workload for workload in found if workload is not None]
+    if real:
+        return real
+    return [
+        generated(levels=1_000, name="generated-1000"),
+        generated(levels=5_000, seed=2, name="generated-5000"),
+    ]

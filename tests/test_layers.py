@@ -1,0 +1,146 @@
+"""Imports obey the one direction; the core has no I/O, clock, chance or log."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "booksync"
+
+#: What each module may import of booksync. Nothing else may.
+MAY = {
+    "errors": set(),
+    "backoff": set(),
+    "budget": set(),
+    "messages": set(),
+    "states": {"messages"},
+    "policy": set(),
+    "events": {"messages", "states"},
+    "inputs": {"states"},
+    "status": {"states"},
+    "exact": {"errors", "messages"},
+    "side": {"errors", "exact", "messages"},
+    "queries": {"errors", "exact", "messages", "side"},
+    "book": {"errors", "exact", "messages", "queries", "side"},
+    "sync": {
+        "book", "errors", "events", "messages", "policy", "queries", "states", "status",
+    },
+    "venues": {"errors", "messages"},
+    "engine": {
+        "book", "errors", "events", "inputs", "messages", "policy", "states", "status",
+        "sync", "venues",
+    },
+    "recording": {"errors", "inputs"},
+    "replaying": {
+        "book", "engine", "errors", "events", "inputs", "recording", "states", "sync",
+        "venues",
+    },
+    "transport": {"errors", "venues"},
+    "queues": {"events", "inputs"},
+    "fetching": {"budget", "errors", "events", "inputs", "transport", "venues"},
+    "keeping": {"backoff", "budget", "errors", "inputs", "states", "transport", "venues"},
+    "feed": {
+        "book", "budget", "engine", "errors", "events", "fetching", "inputs", "keeping",
+        "queries", "queues", "recording", "states", "status", "sync", "transport",
+        "venues",
+    },
+}  # fmt: skip
+SHELL = {"transport", "queues", "fetching", "keeping", "feed", "cli", "testing"}
+IMPURE = {
+    "asyncio", "random", "socket", "time", "logging", "websockets", "httpx", "threading",
+}  # fmt: skip
+NETWORK = {"websockets": {"transport", "testing"}, "httpx": {"transport"}}
+
+
+def modules():
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found.append(pytest.param(path, parts, id=".".join(parts)))
+    return found
+
+
+def imported(path):
+    """Every module that ``path`` imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def own(name):
+    """``booksync.venues.base`` -> ``venues``; ``None`` for others' modules."""
+    parts = name.split(".")
+    if parts[0] != "booksync" or len(parts) < 2:
+        return None
+    known = (PACKAGE / f"{parts[1]}.py").exists() or (PACKAGE / parts[1]).is_dir()
+    return parts[1] if known else None
+
+
+@pytest.mark.parametrize(("path", "parts"), modules())
+def test_imports_obey_the_direction(path, parts):
+    room = parts[0]
+    if room in ("__init__", "__main__", "cli"):
+        return
+    found = {own(name) for name in imported(path)} - {None, room}
+    if room == "testing":
+        assert found <= {"messages", "errors"}
+        return
+    assert room in MAY, f"{room} has no place in the direction yet"
+    assert found <= MAY[room], f"{'.'.join(parts)} imports {found - MAY[room]}"
+
+
+@pytest.mark.parametrize(("path", "parts"), modules())
+def test_core_is_pure(path, parts):
+    if parts[0] in SHELL or parts[0] in ("__init__", "__main__", "demo"):
+        return
+    roots = {name.partition(".")[0] for name in imported(path)}
+    assert not roots & IMPURE
+
+
+@pytest.mark.parametrize(("path", "parts"), modules())
+def test_network_libraries_are_known_in_one_place(path, parts):
+    roots = {name.partition(".")[0] for name in imported(path)}
+    for library, rooms in NETWORK.items():
+        assert library not in roots or parts[0] in rooms
+
+
+def test_venue_modules_know_messages_and_errors_only():
+    for path in (PACKAGE / "venues").glob("*.py"):
+        if path.stem == "__init__":
+            continue
+        for name in imported(path):
+            if name.startswith("booksync."):
+                assert name.split(".")[1] in ("errors", "messages", "venues"), name
+
+
+def test_no_venue_is_named_in_shared_code():
+    venues = {
+        path.stem
+        for path in (PACKAGE / "venues").glob("*.py")
+        if path.stem not in ("__init__", "base", "facts")
+    }
+    assert "binance" in venues
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0]
+        if room in ("venues", "testing", "cli", "demo.py"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef
+                          | ast.AsyncFunctionDef)
+            and node.body and isinstance(node.body[0], ast.Expr)
+        }  # fmt: skip
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and id(node) not in docstrings:
+                named = isinstance(node.value, str) and node.value.lower() in venues
+                assert not named, f"{path.name}:{node.lineno} names {node.value!r}"
+            if isinstance(node, ast.Name):
+                assert node.id.lower() not in venues, f"{path.name}:{node.lineno}"
