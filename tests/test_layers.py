@@ -40,7 +40,9 @@ MAY = {
     "transport": {"errors", "venues"},
     "queues": {"events", "inputs"},
     "fetching": {"budget", "errors", "events", "inputs", "transport", "venues"},
-    "keeping": {"backoff", "budget", "errors", "inputs", "states", "transport", "venues"},
+    "keeping": {
+        "backoff", "budget", "errors", "inputs", "states", "transport", "venues",
+    },
     "feed": {
         "book", "budget", "engine", "errors", "events", "fetching", "inputs", "keeping",
         "queries", "queues", "recording", "states", "status", "sync", "transport",
@@ -49,7 +51,8 @@ MAY = {
 }  # fmt: skip
 SHELL = {"transport", "queues", "fetching", "keeping", "feed", "cli", "testing"}
 IMPURE = {
-    "asyncio", "random", "socket", "time", "logging", "websockets", "httpx", "threading",
+    "asyncio", "httpx", "logging", "random", "socket", "threading", "time",
+    "websockets",
 }  # fmt: skip
 NETWORK = {"websockets": {"transport", "testing"}, "httpx": {"transport"}}
 

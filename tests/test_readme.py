@@ -1,0 +1,54 @@
+"""Every block of the README runs; every table in it is the one that the code makes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from booksync.states import TRANSITIONS
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def between(name):
+    match = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", TEXT, re.DOTALL)
+    assert match, f"no part {name!r} in the README"
+    return match.group(1)
+
+
+def transitions():
+    """The table of moves: one row for each state and target."""
+    rows = ["| from | cause | to |\n", "|---|---|---|\n"]
+    for state, moves in TRANSITIONS.items():
+        for target in dict.fromkeys(moves.values()):
+            causes = ", ".join(
+                f"`{c.value}`" for c, to in moves.items() if to is target
+            )
+            rows.append(f"| {state.value} | {causes} | {target.value} |\n")
+    return "".join(rows)
+
+
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
+def test_python_block_runs(code):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_there_are_python_blocks():
+    assert len(BLOCKS) >= 3
+
+
+def test_transitions_are_those_of_the_core():
+    assert between("transitions") == transitions()
+
+
+def test_both_commands_are_one_line():
+    for name in ("demo", "test"):
+        block = re.search(rf"<!-- {name} -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
+        assert block
+        assert len(block.group(1).splitlines()) == 1
