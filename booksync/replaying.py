@@ -20,6 +20,7 @@ from booksync.recording import Recording, frame_of
 from booksync.states import Cause, State
 from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
+from booksync.venues.facts import Instrument
 
 __all__ = ["Replay", "replay"]
 
@@ -44,6 +45,8 @@ class Replay:
         path: The recording.
         venue: Id of its venue; needed where the recording does not name one.
         numbers: ``Decimal`` or ``float``.
+        depth: Levels a side that were subscribed or asked for; by default as the
+            recording says, else the venue's default.
         options: Venue options; by default those of the recording.
         on_record: Called with the number of each record (progress).
 
@@ -62,6 +65,7 @@ class Replay:
         *,
         venue: str | None = None,
         numbers: type[Decimal | float] = Decimal,
+        depth: int | None = None,
         options: Mapping[str, str] | None = None,
         on_record: Callable[[int], object] | None = None,
     ) -> None:
@@ -72,7 +76,8 @@ class Replay:
             raise ConfigurationError(
                 f"{path} does not name its venue: say --venue (venue=)"
             )
-        self.venue = self._venue(str(name), numbers, options)
+        settings = {"numbers": numbers, "depth": depth, "options": options}
+        self.venue = self._venue(str(name), settings)
         self.engine = Engine(
             self.venue,
             policy=policy_of(self.venue, **header.get("policy", {})),
@@ -91,24 +96,18 @@ class Replay:
         self._now = 0.0
         self._answer: inputs.Answered | None = None
 
-    def _venue(
-        self,
-        name: str,
-        numbers: type[Decimal | float],
-        options: Mapping[str, str] | None,
-    ) -> Venue:
+    def _venue(self, name: str, settings: dict[str, Any]) -> Venue:
         kind = venues.get(name)
         header = self.recording.header
-        settings: dict[str, Any] = {
-            "numbers": numbers,
-            "depth": header.get("depth"),
-            "options": options or header.get("options") or {},
-        }
+        for key in ("depth", "options"):
+            settings[key] = settings[key] or header.get(key)
         path = self.recording.instruments
-        if not path.is_file():
-            return kind(**settings)
-        found = _instruments(path, kind(**settings))
-        return kind(instruments=found, **settings)
+        if header.get("instruments"):
+            listed = msgspec.convert(header["instruments"], list[Instrument])
+            settings["instruments"] = {item.symbol: item for item in listed}
+        elif path.is_file():
+            settings["instruments"] = _instruments(path, kind(**settings))
+        return kind(**settings)
 
     @property
     def books(self) -> dict[str, Synchronizer]:

@@ -52,7 +52,8 @@ class Venue:
 
     #: How users name it. Lower case, unique.
     id: ClassVar[str]
-    facts: ClassVar[Facts]
+    #: What is known of the protocol; ``setup`` may narrow it to what an option chose.
+    facts: Facts
     limits: ClassVar[Limits] = Limits()
     heartbeat: ClassVar[Heartbeat] = Heartbeat()
     #: Base URLs, without a trailing slash.

@@ -1,0 +1,431 @@
+"""
+Bybit v5: ``orderbook.{depth}``, counted, and ``orderbook.full``, seeded by REST.
+
+Facts: bybit-exchange.github.io/docs/v5, websocket/public/orderbook and full-ob (repo
+bybit-exchange/docs @072c197, 2026-07-24); checked on recorded frames of 2024.
+
+**Depth.** The stream sends a snapshot first, and another whenever it likes (a restart,
+``u == 1``, is one of these). ``u`` goes up by one a message: documented of SBE frames,
+true of the recorded JSON frames. ``strict_u=no`` asks only for order. Each depth has
+numbers of its own. A symbol alone means the depth that was asked for; a book of
+another depth, which only a recording can hold, is called ``"500.XRPUSDT"``.
+
+**Full** (option ``channel=full``). Deltas only. ``u`` starts at 1 again when the
+service restarts, ``seq`` (the matching engine's) does not, so this book is numbered by
+``seq``: a delta whose ``u`` follows carries ``(seq of the last one, seq]``. A hole in
+``u``, or ``u == 1``, becomes a delta that follows nothing: a gap, and then a snapshot
+that is no older than it, as the documentation demands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from booksync.errors import MalformedMessage
+from booksync.messages import (
+    Delta,
+    Halted,
+    Message,
+    Rejected,
+    Resumed,
+    Snapshot,
+    Subscribed,
+    Unsubscribed,
+)
+from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.facts import (
+    Assurance,
+    Facts,
+    Heartbeat,
+    Instrument,
+    Limits,
+    Numbering,
+    Request,
+    Resync,
+    Source,
+)
+
+__all__ = ["Bybit"]
+
+N = TypeVar("N")
+FULL_LEVELS = 10_000
+TOPIC = re.compile(r"orderbook\.(\d{1,5}|full)\.([^.\s]+)")
+NAMED = re.compile(r"orderbook\.[^\s,\]\"]+")
+ACKS: Mapping[str, type[Subscribed | Unsubscribed]] = {
+    "subscribe": Subscribed,
+    "unsubscribe": Unsubscribed,
+}
+
+
+class Data(Struct, Generic[N], gc=False):
+    """A book's levels and numbers; ``cts`` stands here in REST answers only."""
+
+    s: str
+    b: list[tuple[N, N]]
+    a: list[tuple[N, N]]
+    u: int
+    seq: int
+    cts: int = 0
+
+
+class Push(Struct, Generic[N]):
+    """``{"topic":"orderbook.50.BTCUSDT","type":"delta","data":{…},"cts":…}``."""
+
+    topic: str
+    type: Literal["snapshot", "delta"]
+    data: Data[N]
+    ts: int = 0
+    cts: int = 0
+
+
+class Control(Struct):
+    """Whatever is not a push of a book."""
+
+    topic: str = ""
+    op: str = ""
+    req_id: str = ""
+    success: bool | None = None
+    ret_msg: str = ""
+    type: str = ""
+
+
+class Answer(Struct, Generic[N]):
+    """A REST answer."""
+
+    retCode: int  # noqa: N815 - the venue's name
+    result: N
+    retMsg: str = ""  # noqa: N815
+
+
+class PriceFilter(Struct):
+    """Holds the price step."""
+
+    tickSize: Decimal  # noqa: N815
+
+
+class LotSizeFilter(Struct):
+    """Holds the size step, by its name on spot or on futures."""
+
+    basePrecision: Decimal | None = None  # noqa: N815
+    qtyStep: Decimal | None = None  # noqa: N815
+
+
+class Listed(Struct):
+    """One instrument."""
+
+    symbol: str
+    status: str
+    priceFilter: PriceFilter  # noqa: N815
+    lotSizeFilter: LotSizeFilter  # noqa: N815
+
+
+class Listing(Struct):
+    """Result of ``instruments-info``."""
+
+    entries: list[Listed] = msgspec.field(name="list")
+
+
+class Channel(NamedTuple):
+    """What a topic means here; ``name`` is empty for a topic that is not read."""
+
+    name: str
+    symbol: str
+    depth: int | None
+
+
+class Session:
+    """One connection: its requests, topics and last numbers."""
+
+    __slots__ = ("channels", "halted", "last", "requests")
+
+    def __init__(self) -> None:
+        #: req_id -> (operation, symbols).
+        self.requests: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.channels: dict[str, Channel] = {}
+        #: Name -> (u, seq) of its last message, where both are wanted.
+        self.last: dict[str, tuple[int, int]] = {}
+        self.halted: set[str] = set()
+
+
+class Bybit(Venue):
+    """Bybit spot, linear or inverse, one market by option."""
+
+    id = "bybit"
+    facts = Facts(
+        markets="spot, linear, inverse",
+        source=Source.STREAM,
+        assurance=Assurance.COUNTED,
+        numbering=Numbering.SYMBOL,
+        resync=Resync.RESUBSCRIBE,
+        levels=1000,
+        verified="depth: continuity and final book (linear, depth 500, 2024)",
+        unverified=(
+            "that u is contiguous on every JSON depth (option strict_u)",
+            "the full channel (no recorded frames)",
+            "whether a level that leaves the depth is announced (so it is cut here)",
+            "whether deltas list touched or net levels",
+        ),
+        url="https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook",
+        date="2026-07-24",
+    )
+    limits = Limits(
+        symbols=200,  # topics of one connection: 21,000 characters
+        symbols_per_frame=10,
+        connects=500,
+        connects_window=300.0,
+        weight=500,  # of 600
+        weight_window=5.0,
+    )
+    heartbeat = Heartbeat(interval=20.0, silence=50.0)
+    WS_URL = "wss://stream.bybit.com"
+    REST_URL = "https://api.bybit.com"
+    DEPTHS = (1, 50, 200, 1000)
+    default_depth = 1000
+    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "market": ("spot", "linear", "inverse"),
+        "channel": ("depth", "full"),
+        "strict_u": ("yes", "no"),
+    }
+
+    def setup(self) -> None:
+        """Make the decoders; say what the chosen channel promises."""
+        self._push = self.decoder(Push, self.text)
+        self._control = self.decoder(Control)
+        self._book = self.decoder(Answer[Data[self.text]])  # type: ignore[name-defined]
+        self._listing = self.decoder(Answer[Listing])
+        self._full = self.options["channel"] == "full"
+        self._loose = not self._full and self.options["strict_u"] == "no"
+        new: dict[str, Any] = {"levels": self.depth}
+        if self._full:
+            self.depth = FULL_LEVELS
+            new = {"source": Source.REST, "resync": Resync.FETCH, "levels": None}
+        else:
+            self.keep = self.depth
+        if self._loose:
+            new["assurance"] = Assurance.ORDERED
+        vars(self)["facts"] = msgspec.structs.replace(self.facts, **new)
+
+    @classmethod
+    def prepare(cls, symbol: str) -> str:
+        """Upper case."""
+        return super().prepare(symbol).upper()
+
+    def session(self) -> Session:
+        """Ids of this connection's requests, its topics and last numbers."""
+        return Session()
+
+    def stream_url(self, base: str, answer: bytes | None = None) -> str:
+        """One market a connection."""
+        return f"{base}/v5/public/{self.options['market']}"
+
+    def subscribe(
+        self, symbols: Sequence[str], session: Session, now: float
+    ) -> list[str | bytes]:
+        """``{"req_id":"1","op":"subscribe","args":["orderbook.50.BTCUSDT"]}``."""
+        return self._frames("subscribe", symbols, session)
+
+    def unsubscribe(
+        self, symbols: Sequence[str], session: Session, now: float
+    ) -> list[str | bytes]:
+        """The same with ``unsubscribe``."""
+        return self._frames("unsubscribe", symbols, session)
+
+    def _frames(
+        self, operation: str, symbols: Sequence[str], session: Session
+    ) -> list[str | bytes]:
+        frames: list[str | bytes] = []
+        step = self.limits.symbols_per_frame
+        for start in range(0, len(symbols), step):
+            part = tuple(symbols[start : start + step])
+            number = str(len(session.requests) + 1)
+            session.requests[number] = (operation, part)
+            args = [self._topic(symbol) for symbol in part]
+            request = {"req_id": number, "op": operation, "args": args}
+            frames.append(msgspec.json.encode(request).decode())
+        return frames
+
+    def _topic(self, symbol: str) -> str:
+        return f"orderbook.{'full' if self._full else self.depth}.{symbol}"
+
+    def ping(self, session: Session, now: float) -> str:
+        """JSON; the answer says ``"op":"ping"`` too."""
+        return '{"req_id":"ping","op":"ping"}'
+
+    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
+        """Read a snapshot, a delta, an acknowledgement or an error."""
+        try:
+            push = self._push.decode(frame)
+        except UNREADABLE as error:
+            return self._parse_other(frame, session, error)
+        data = push.data
+        channel = session.channels.get(push.topic) or self._meet(push.topic, session)
+        if not channel.name:
+            return ()
+        if channel.symbol != data.s or data.u < 1 or data.seq < 0:
+            reason = f"{data.s!r}, u={data.u}, seq={data.seq} on {push.topic!r}"
+            raise MalformedMessage(reason, channel.name)
+        time = (push.cts or push.ts) / 1000 or None
+        if self._full:
+            return self._full_delta(channel.name, push.type, data, time, session)
+        if push.type == "snapshot":
+            return (self._snapshot(channel, data, time, session),)
+        if self._loose:
+            return (self._loose_delta(channel.name, data, time, session),)
+        # "u == 1" in a delta is not documented: it follows nothing.
+        first = data.u == 1
+        return (
+            Delta(channel.name, data.u - 1, data.u, data.b, data.a, time, reset=first),
+        )
+
+    def _meet(self, topic: str, session: Session) -> Channel:
+        """Say what a topic means, and remember it."""
+        found = TOPIC.fullmatch(topic)
+        channel = Channel("", "", None)
+        if found is not None and (found[1] == "full") == self._full:
+            depth = None if self._full else int(found[1])
+            symbol = found[2]
+            if depth == self.depth or depth is None:
+                channel = Channel(symbol, symbol, depth)
+            elif depth <= (self.keep or 0):
+                # A deeper book than is kept here would be cut: it is not read.
+                channel = Channel(f"{depth}.{symbol}", symbol, depth)
+        session.channels[topic] = channel
+        return channel
+
+    def _snapshot(
+        self, channel: Channel, data: Any, time: float | None, session: Session
+    ) -> Snapshot:
+        if self._loose:
+            session.last[channel.name] = (data.u, data.seq)
+        return Snapshot(channel.name, data.u, data.b, data.a, channel.depth, time)
+
+    def _loose_delta(
+        self, name: str, data: Any, time: float | None, session: Session
+    ) -> Delta:
+        """Without strict ``u``: whatever is newer follows, if ``seq`` agrees."""
+        prev, seq = session.last.get(name, (data.u - 1, 0))
+        if data.u <= prev:
+            prev = data.u - 1  # stale
+        else:
+            session.last[name] = (data.u, data.seq)
+        if data.seq < seq and data.u > prev:
+            prev = data.u  # follows nothing
+        return Delta(name, prev, data.u, data.b, data.a, time)
+
+    def _full_delta(
+        self,
+        name: str,
+        kind: str,
+        data: Any,
+        time: float | None,
+        session: Session,
+    ) -> Sequence[Message]:
+        u, seq, empty = data.u, data.seq, not data.b and not data.a
+        if kind != "delta":
+            raise MalformedMessage("the full channel has deltas only", name)
+        if u == 1 and empty:
+            session.last[name] = (u, seq)
+            session.halted.add(name)
+            return (Halted(name, "no book: delisted, or before its auction"),)
+        delta = self._numbered(name, data, time, session)
+        if name not in session.halted or empty:
+            return (delta,)
+        session.halted.discard(name)
+        return (Resumed(name), delta)
+
+    def _numbered(
+        self, name: str, data: Any, time: float | None, session: Session
+    ) -> Delta:
+        """``(seq of the last one, seq]`` where ``u`` follows; else after nothing."""
+        u, seq = data.u, data.seq
+        last_u, last_seq = session.last.get(name, (-1, -1))
+        if seq < last_seq or (seq == last_seq and u <= last_u):
+            # "A packet whose seq went down is thrown away"; so is a repeat.
+            return Delta(name, seq - 1, seq, data.b, data.a, time)
+        session.last[name] = (u, seq)
+        follows = u == last_u + 1
+        prev = last_seq if follows else seq
+        again = follows and seq == last_seq
+        return Delta(name, prev, seq, data.b, data.a, time, reset=again)
+
+    def _parse_other(
+        self, frame: str | bytes, session: Session, error: Exception
+    ) -> Sequence[Message]:
+        control: Control = self.decode(self._control, frame)
+        if control.topic:
+            channel = self._meet(control.topic, session)
+            if channel.name:
+                raise MalformedMessage(str(error), channel.name)
+            return ()
+        if control.op in {"ping", "pong"}:
+            return ()
+        if control.success is None:
+            raise MalformedMessage("neither a book nor an answer")
+        operation, symbols = session.requests.get(control.req_id, ("", ()))
+        if control.success:
+            done = ACKS.get(operation)
+            return (done(symbols),) if done else ()
+        if operation == "unsubscribe":
+            return ()
+        return (Rejected(self._refused(control.ret_msg, symbols), control.ret_msg),)
+
+    def _refused(self, reason: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        """Which of a request's symbols an error means; it names their topics."""
+        topics = set(NAMED.findall(reason))
+        named = tuple(name for name in symbols if self._topic(name) in topics)
+        return named or (symbols if len(symbols) == 1 else ())
+
+    def snapshot_request(self, symbol: str) -> Request:
+        """``GET /v5/market/full_orderbook`` (``channel=full``)."""
+        params = {"category": self.options["market"], "symbol": symbol}
+        return Request(path="/v5/market/full_orderbook", params=params)
+
+    def parse_snapshot(
+        self, body: bytes | str, symbol: str, depth: int | None
+    ) -> Snapshot:
+        """``{"retCode":0,"result":{"s":…,"a":…,"b":…,"u":…,"seq":…,"cts":…}}``."""
+        try:
+            answer = self._book.decode(body)
+        except UNREADABLE as error:
+            raise MalformedMessage(f"snapshot: {error}", symbol) from None
+        book = answer.result
+        if answer.retCode or book.s != symbol or book.seq < 0:
+            reason = f"snapshot: {book.s!r}, code {answer.retCode} {answer.retMsg}"
+            raise MalformedMessage(reason, symbol)
+        time = book.cts / 1000 or None
+        return Snapshot(symbol, book.seq, book.b, book.a, depth, time)
+
+    def snapshot_symbol(self, url: str) -> str | None:
+        """Path ends in ``/market/full_orderbook``, whatever the host."""
+        parts = urlsplit(url)
+        symbols = parse_qs(parts.query).get("symbol")
+        ours = parts.path.endswith("/market/full_orderbook")
+        return symbols[0] if symbols and ours else None
+
+    def instrument_requests(self) -> Sequence[Request]:
+        """``GET /v5/market/instruments-info``: the first thousand."""
+        params = {"category": self.options["market"], "limit": "1000"}
+        return (Request(path="/v5/market/instruments-info", params=params),)
+
+    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+        """``tickSize``, and ``basePrecision`` (spot) or ``qtyStep`` (futures)."""
+        answer: Answer[Listing] = self.decode(self._listing, body)
+        if answer.retCode:
+            raise MalformedMessage(f"instruments: {answer.retMsg}")
+        return [
+            Instrument(
+                symbol=entry.symbol,
+                price_step=entry.priceFilter.tickSize,
+                size_step=entry.lotSizeFilter.qtyStep
+                or entry.lotSizeFilter.basePrecision,
+                active=entry.status == "Trading",
+            )
+            for entry in answer.result.entries
+        ]

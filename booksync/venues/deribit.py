@@ -1,0 +1,377 @@
+"""
+Deribit (JSON-RPC v2): deltas that name their predecessor, snapshot in the stream.
+
+Facts: docs.deribit.com, "book.{instrument_name}.{interval}", "set_heartbeat",
+"Notifications" and "platform_state" (read 2026-11), a third party's probe of
+2026-09-22; checked on recorded frames of 2021.
+
+A delta carries ``(prev_change_id, change_id]``; the counter is shared by many books and
+jumps. Levels come as ``[action, price, amount]``; what was "new" and what a "change" is
+ignored. A channel that does not exist is missing from the answer, without an error. A
+second subscribe to the same channel sends no second snapshot.
+
+On ``test_request`` the client must call ``public/test`` or is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from booksync.errors import MalformedMessage
+from booksync.messages import (
+    Closing,
+    Delta,
+    Halted,
+    Levels,
+    Message,
+    Rejected,
+    Reply,
+    Resumed,
+    Snapshot,
+    Subscribed,
+    Unsubscribed,
+)
+from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.facts import (
+    Assurance,
+    Facts,
+    Heartbeat,
+    Instrument,
+    Limits,
+    Numbering,
+    Request,
+    Resync,
+    Source,
+)
+
+__all__ = ["Deribit"]
+
+N = TypeVar("N")
+SUBSCRIBE = "public/subscribe"
+UNSUBSCRIBE = "public/unsubscribe"
+#: Raw without login, closed book, bad parameter.
+REFUSED = {13778, 13019, -32602}
+HEARTBEAT = 30
+#: ``book``, the instrument, the interval; grouped channels have more.
+CHANNEL_PARTS = 3
+
+
+class Book(Struct, Generic[N], gc=False):
+    """``data`` of a book channel; a snapshot has no ``prev_change_id``."""
+
+    type: Literal["snapshot", "change"]
+    timestamp: int
+    instrument_name: str
+    change_id: int
+    bids: list[tuple[Literal["new", "change", "delete"], N, N]]
+    asks: list[tuple[Literal["new", "change", "delete"], N, N]]
+    prev_change_id: int | None = None
+
+
+class Params(Struct, Generic[N]):
+    """``{"channel":"book.BTC-PERPETUAL.100ms","data":{…}}``."""
+
+    channel: str
+    data: Book[N]
+
+
+class Push(Struct, Generic[N]):
+    """``{"jsonrpc":"2.0","method":"subscription","params":{…}}``."""
+
+    params: Params[N]
+
+
+class State(Struct, frozen=True):
+    """``data`` of ``platform_state``."""
+
+    price_index: str = ""
+    locked: bool | None = None
+    maintenance: bool | None = None
+
+
+class AnyParams(Struct, frozen=True):
+    """``params`` of whatever notification."""
+
+    channel: str = ""
+    type: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+class Problem(Struct):
+    """``{"code":10028,"message":"too_many_requests"}``."""
+
+    code: int
+    message: str = ""
+
+
+class Control(Struct):
+    """Whatever is not a push of a book."""
+
+    id: int | None = None
+    method: str = ""
+    params: AnyParams = AnyParams()
+    result: msgspec.Raw = msgspec.Raw(b"")
+    error: Problem | None = None
+
+
+class Listed(Struct):
+    """One instrument."""
+
+    instrument_name: str
+    tick_size: Decimal
+    min_trade_amount: Decimal
+    is_active: bool
+
+
+class Listing(Struct):
+    """Answer of ``get_instruments``."""
+
+    result: list[Listed]
+
+
+class Session:
+    """One connection: its requests, and the books seen on it."""
+
+    __slots__ = ("books", "number", "requests")
+
+    def __init__(self) -> None:
+        self.number = 0
+        #: id -> (method, symbols).
+        self.requests: dict[int, tuple[str, tuple[str, ...]]] = {}
+        #: Symbols that had a snapshot, in order; whom a halt may concern.
+        self.books: dict[str, None] = {}
+
+    def call(self, method: str, params: Mapping[str, Any]) -> str:
+        """Make a request with the next id."""
+        self.number += 1
+        call = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
+        return msgspec.json.encode(call).decode()
+
+
+class Deribit(Venue):
+    """Deribit options, futures, perpetuals and spot."""
+
+    id = "deribit"
+    facts = Facts(
+        markets="options, futures, perpetuals, spot",
+        source=Source.STREAM,
+        assurance=Assurance.CHAINED,
+        numbering=Numbering.SYMBOL,
+        resync=Resync.RESUBSCRIBE,
+        verified="continuity (177 deltas) and 10 final books, raw channel: 2021",
+        unverified=(
+            "which books a lock of platform_state concerns (taken from their names)",
+            "negative prices of combos (option combos, off)",
+            "whether deltas list touched or net levels",
+        ),
+        url="https://docs.deribit.com/subscriptions/orderbook/bookinstrument_nameinterval.md",
+        date="2026-09-22",
+    )
+    limits = Limits(
+        symbols=200,
+        symbols_per_frame=100,
+        messages=3.0,  # of 3.3 subscribes
+        connects=30,
+        connects_window=60.0,
+        weight=10,  # of 20 calls
+        weight_window=1.0,
+    )
+    heartbeat = Heartbeat(silence=65.0)  # the venue's own, every 30 s, by greet
+    WS_URL = "wss://www.deribit.com/ws/api/v2"
+    REST_URL = "https://www.deribit.com/api/v2"
+    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "interval": ("100ms", "agg2"),
+        "combos": ("no", "yes"),
+    }
+
+    def setup(self) -> None:
+        """Make the decoders for the number type."""
+        self._push = self.decoder(Push, self.number)
+        self._control = self.decoder(Control)
+        self._channels = self.decoder(list[str])
+        self._state = self.decoder(State)
+        self._listing = self.decoder(Listing)
+        self._zero = self.number(0)
+        self.signed = self.options["combos"] == "yes"
+
+    def session(self) -> Session:
+        """Ids of this connection's requests, and its books."""
+        return Session()
+
+    def greet(self, session: Session, now: float) -> list[str | bytes]:
+        """Turn the venue's heartbeat on, and hear of locks and maintenance."""
+        return [
+            session.call("public/set_heartbeat", {"interval": HEARTBEAT}),
+            session.call(SUBSCRIBE, {"channels": ["platform_state"]}),
+        ]
+
+    def subscribe(
+        self, symbols: Sequence[str], session: Session, now: float
+    ) -> list[str | bytes]:
+        """``public/subscribe`` with ``{"channels":["book.BTC-PERPETUAL.100ms"]}``."""
+        return self._frames(SUBSCRIBE, symbols, session)
+
+    def unsubscribe(
+        self, symbols: Sequence[str], session: Session, now: float
+    ) -> list[str | bytes]:
+        """The same with ``public/unsubscribe``."""
+        return self._frames(UNSUBSCRIBE, symbols, session)
+
+    def _frames(
+        self, method: str, symbols: Sequence[str], session: Session
+    ) -> list[str | bytes]:
+        frames: list[str | bytes] = []
+        step = self.limits.symbols_per_frame
+        for start in range(0, len(symbols), step):
+            part = tuple(symbols[start : start + step])
+            channels = [self._channel(symbol) for symbol in part]
+            frames.append(session.call(method, {"channels": channels}))
+            session.requests[session.number] = (method, part)
+        return frames
+
+    def _channel(self, symbol: str) -> str:
+        return f"book.{symbol}.{self.options['interval']}"
+
+    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
+        """Read a push, an answer, a heartbeat or a notice of the platform."""
+        try:
+            push = self._push.decode(frame)
+        except UNREADABLE as error:
+            return self._parse_other(frame, session, error)
+        channel, book = push.params.channel, push.params.data
+        symbol = book.instrument_name
+        parts = channel.split(".")
+        if len(parts) != CHANNEL_PARTS or parts[0] != "book" or parts[1] != symbol:
+            raise MalformedMessage(f"{symbol!r} on the channel {channel!r}")
+        if book.change_id < 0:
+            raise MalformedMessage(f"change_id={book.change_id}", symbol)
+        if book.type == "change":
+            return (self._delta(book),)
+        session.books[symbol] = None
+        return (
+            Snapshot(
+                symbol,
+                book.change_id,
+                self._levels(book.bids),
+                self._levels(book.asks),
+                time=book.timestamp / 1000,
+            ),
+        )
+
+    def _delta(self, book: Any) -> Delta:
+        prev, last = book.prev_change_id, book.change_id
+        if prev is None or prev < 0:
+            raise MalformedMessage(f"prev_change_id={prev}", book.instrument_name)
+        # Numbers that do not rise are documented nowhere: that follows nothing.
+        broken = last <= prev
+        return Delta(
+            book.instrument_name,
+            -1 if broken else prev,
+            last,
+            self._levels(book.bids),
+            self._levels(book.asks),
+            book.timestamp / 1000,
+            reset=broken,
+        )
+
+    def _levels(self, rows: Any) -> Levels:
+        zero = self._zero
+        return [
+            (price, zero if action == "delete" else size)
+            for action, price, size in rows
+        ]
+
+    def _parse_other(
+        self, frame: str | bytes, session: Session, error: Exception
+    ) -> Sequence[Message]:
+        control: Control = self.decode(self._control, frame)
+        if control.method == "heartbeat":
+            if control.params.type != "test_request":
+                return ()
+            return (Reply(session.call("public/test", {})),)
+        if control.error is not None:
+            return self._parse_error(control, control.error, session)
+        if control.method == "subscription":
+            return self._parse_notice(control.params, session, error)
+        if control.id is None:
+            raise MalformedMessage("neither a notification nor an answer")
+        return self._parse_answer(control, session)
+
+    def _parse_answer(self, control: Control, session: Session) -> Sequence[Message]:
+        method, symbols = session.requests.get(control.id or 0, ("", ()))
+        if not method:
+            return ()  # a heartbeat's, or not ours
+        if method == UNSUBSCRIBE:
+            for symbol in symbols:
+                session.books.pop(symbol, None)
+            return (Unsubscribed(symbols),)
+        channels = set(self.decode(self._channels, bytes(control.result)))
+        done = tuple(name for name in symbols if self._channel(name) in channels)
+        missing = tuple(name for name in symbols if name not in done)
+        messages: list[Message] = [Subscribed(done)] if done else []
+        if missing:
+            messages.append(Rejected(missing, "missing from the answer: no such book"))
+        return messages
+
+    def _parse_error(
+        self, control: Control, problem: Problem, session: Session
+    ) -> Sequence[Message]:
+        """Name the symbols only where the venue refuses them for good."""
+        if problem.message == "connection_too_slow":
+            return (Closing(problem.message),)
+        method, symbols = session.requests.get(control.id or 0, ("", ()))
+        if method == UNSUBSCRIBE:
+            return ()
+        named = symbols if problem.code in REFUSED else ()
+        return (Rejected(named, f"{problem.message} (code {problem.code})"),)
+
+    def _parse_notice(
+        self, params: AnyParams, session: Session, error: Exception
+    ) -> Sequence[Message]:
+        parts = params.channel.split(".")
+        if parts[0] == "book" and len(parts) == CHANNEL_PARTS:
+            raise MalformedMessage(str(error), parts[1])
+        if params.channel != "platform_state":
+            return ()
+        state: State = self.decode(self._state, bytes(params.data))
+        if state.maintenance is not None:
+            return _told(list(session.books), state.maintenance, "maintenance")
+        if state.locked is None:
+            return ()
+        concerned = [s for s in session.books if _index(s) == state.price_index]
+        return _told(concerned, state.locked, f"{state.price_index} is locked")
+
+    def instrument_requests(self) -> Sequence[Request]:
+        """``GET /public/get_instruments``, all currencies and kinds."""
+        params = {"currency": "any", "expired": "false"}
+        return (Request(path="/public/get_instruments", params=params),)
+
+    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+        """``tick_size`` and ``min_trade_amount``."""
+        listing: Listing = self.decode(self._listing, body)
+        return [
+            Instrument(
+                symbol=entry.instrument_name,
+                price_step=entry.tick_size,
+                size_step=entry.min_trade_amount,
+                active=entry.is_active,
+            )
+            for entry in listing.result
+        ]
+
+
+def _index(symbol: str) -> str:
+    """``BTC-PERPETUAL`` follows ``btc_usd``, ``SOL_USDC-PERPETUAL`` ``sol_usdc``."""
+    root = symbol.partition("-")[0].lower()
+    return root if "_" in root else f"{root}_usd"
+
+
+def _told(symbols: list[str], stopped: bool, reason: str) -> Sequence[Message]:  # noqa: FBT001
+    if stopped:
+        return [Halted(symbol, reason) for symbol in symbols]
+    return [Resumed(symbol) for symbol in symbols]

@@ -1,0 +1,121 @@
+"""
+Gate futures: the spot protocol on other URLs; ``order_book_update`` sends objects.
+
+Facts: gate.com/docs/developers/apiv4/futures/ws/en (stored copies of 2025-06 to
+2026-05, read 2026-11) and recorded ``order_book_update`` frames of 2023.
+
+Levels of ``order_book_update`` and of REST are ``{"p":"0.2983","s":0}``, those of
+``obu`` pairs as on spot. Sizes are contracts. Where a contract trades in fractions,
+sizes come rounded down unless the header ``X-Gate-Size-Decimal: 1`` is sent, on the
+socket's handshake and on requests: so it always is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from booksync.messages import Levels
+from booksync.venues.facts import Instrument, Request
+from booksync.venues.gate import Gate
+
+__all__ = ["GateFutures"]
+
+N = TypeVar("N")
+S = TypeVar("S")
+
+
+class Entry(Struct, Generic[N, S], gc=False):
+    """``{"p":"0.2983","s":0}``."""
+
+    p: N
+    s: S
+
+
+class Contract(Struct):
+    """``{"name":"BTC_USDT","order_price_round":"0.1","quanto_multiplier":…}``."""
+
+    name: str
+    order_price_round: Decimal
+    quanto_multiplier: Decimal = Decimal(0)
+    enable_decimal: bool = False
+    in_delisting: bool = False
+    status: str = "trading"
+
+
+class GateFutures(Gate):
+    """Gate perpetual futures, one settle currency a connection (option ``settle``)."""
+
+    id = "gate_futures"
+    facts = msgspec.structs.replace(
+        Gate.facts,
+        markets="perpetual futures",
+        verified="order_book_update: joins, continuity, final books, best prices: 2023",
+        unverified=(
+            *Gate.facts.unverified,
+            "how fractional sizes are spelled with X-Gate-Size-Decimal",
+        ),
+        url="https://www.gate.com/docs/developers/apiv4/futures/ws/en/",
+    )
+    WS_URL = "wss://fx-ws.gateio.ws/v4/ws"
+    WS_HEADERS: ClassVar[Mapping[str, str]] = {"X-Gate-Size-Decimal": "1"}
+    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Gate.OPTIONS,
+        "settle": ("usdt", "btc", "usd1"),
+    }
+    MARKET = "futures"
+    SYMBOL_PARAM = "contract"
+    LEVELS: ClassVar[Mapping[str, tuple[int, ...]]] = {
+        "order_book_update": (20, 50, 100),
+        "obu": (50, 400),
+    }
+    TIME_UNIT = 1.0
+
+    def setup(self) -> None:
+        """Sizes are JSON numbers, or text: decoded as numbers either way."""
+        super().setup()
+        self._api = f"/api/v4/futures/{self.options['settle']}"
+
+    def level(self) -> Any:
+        """One object, as ``order_book_update`` and REST send it."""
+        return Entry[self.text, self.number]  # type: ignore[name-defined]
+
+    def levels(self, levels: list[Any]) -> Levels:
+        """Make ``(price, size)`` of objects."""
+        return [(level.p, level.s) for level in levels]
+
+    def stream_url(self, base: str, answer: bytes | None = None) -> str:
+        """``wss://fx-ws.gateio.ws/v4/ws/usdt``."""
+        return f"{base}/{self.options['settle']}"
+
+    def payload(self, symbols: Sequence[str]) -> list[str]:
+        """``["BTC_USDT","100ms","100"]``; ``obu`` as on spot."""
+        payload = super().payload(symbols)
+        return payload if self._obu else [*payload, str(self.depth)]
+
+    def snapshot_request(self, symbol: str) -> Request:
+        """``GET /futures/usdt/order_book?contract=BTC_USDT&…``."""
+        request = super().snapshot_request(symbol)
+        return msgspec.structs.replace(request, path=f"{self._api}/order_book")
+
+    def instrument_requests(self) -> Sequence[Request]:
+        """``GET /futures/usdt/contracts``."""
+        return (Request(path=f"{self._api}/contracts"),)
+
+    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+        """``order_price_round``; a size step of one contract, unless fractional."""
+        contracts: list[Contract] = self.decode(self.decoder(list[Contract]), body)
+        return [
+            Instrument(
+                symbol=contract.name,
+                price_step=contract.order_price_round,
+                size_step=None if contract.enable_decimal else Decimal(1),
+                active=contract.status == "trading" and not contract.in_delisting,
+                extra={"multiplier": contract.quanto_multiplier},
+            )
+            for contract in contracts
+        ]
