@@ -17,7 +17,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -27,9 +27,12 @@ from booksync.messages import Message, Snapshot
 from booksync.venues.facts import Facts, Heartbeat, Instrument, Limits, Request
 
 #: What msgspec raises on bytes that are not what its decoder wants.
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
-__all__ = ["Venue", "bounded_gunzip"]
+__all__ = ["Count", "Venue", "bounded_gunzip"]
+
+#: A number or a time as venues send them: never negative, never huge.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 Texts = tuple[str, str]
 
@@ -260,6 +263,8 @@ class Venue:
     def _checked_depth(self, depth: int | None) -> int | None:
         if depth is None:
             return self.default_depth
+        if not self.DEPTHS and self.default_depth is None:
+            raise ConfigurationError(f"{self.id} has no choice of snapshot depth")
         if self.DEPTHS and depth not in self.DEPTHS:
             allowed = ", ".join(map(str, self.DEPTHS))
             raise ConfigurationError(

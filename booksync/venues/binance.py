@@ -35,7 +35,7 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.base import UNREADABLE, Count, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -59,12 +59,12 @@ class Update(Struct, Generic[N], gc=False):
     """``depthUpdate``; spot has no ``pu``."""
 
     s: str
-    U: int
-    u: int
+    U: Count
+    u: Count
     b: list[tuple[N, N]]
     a: list[tuple[N, N]]
-    E: int = 0
-    pu: int = -1
+    E: Count = 0
+    pu: Count = 2**62  # spot has none
 
 
 class Combined(Struct, Generic[N], gc=False):
@@ -77,10 +77,10 @@ class Combined(Struct, Generic[N], gc=False):
 class Book(Struct, Generic[N]):
     """Answer of ``/depth``."""
 
-    lastUpdateId: int  # noqa: N815 - the venue's name
+    lastUpdateId: Count  # noqa: N815 - the venue's name
     bids: list[tuple[N, N]]
     asks: list[tuple[N, N]]
-    T: int = 0
+    T: Count = 0
 
 
 class Problem(Struct):
@@ -376,7 +376,7 @@ class BinanceUsdM(Binance):
 
     def _delta(self, update: Any) -> Delta:
         """Futures: ``pu`` is the previous delta's ``u``; between them are holes."""
-        if not 0 <= update.pu < update.u:
+        if not update.pu < update.u:
             raise MalformedMessage(f"pu={update.pu}, u={update.u}", update.s)
         return Delta(
             update.s,

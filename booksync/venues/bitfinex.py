@@ -1,0 +1,393 @@
+"""
+Bitfinex: every array frame of a connection is numbered, and books are hashed.
+
+Facts: docs.bitfinex.com (ws-general, ws-public, ws-websocket-checksum) and the probe of
+2026-09-22 in nemanull/arbitrage-observatory, read 2026-11; checked on frames of 2021.
+
+The flag ``SEQ_ALL`` puts a number at the end of every array frame: data, heartbeats
+and checksums of all channels alike, from 1, by one. A book has no number of its own,
+so its deltas are chained by the numbers of its own frames, and a hole in the
+connection's numbers makes every book on it suspect (:class:`Lost`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from booksync.errors import ConfigurationError, MalformedMessage
+from booksync.messages import (
+    Checksum,
+    Closing,
+    Delta,
+    Halted,
+    Lost,
+    Message,
+    Rejected,
+    Resumed,
+    Snapshot,
+    Subscribed,
+    Unsubscribed,
+)
+from booksync.venues.base import UNREADABLE, Texts, Venue
+from booksync.venues.facts import (
+    Assurance,
+    Facts,
+    Heartbeat,
+    Instrument,
+    Limits,
+    Numbering,
+    Request,
+    Resync,
+    Source,
+)
+
+__all__ = ["Bitfinex"]
+
+TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 1 << 15, 1 << 16, 1 << 17
+DUPLICATE, NOT_SUBSCRIBED = 10301, 10400
+RECONNECT, MAINTENANCE, MAINTENANCE_ENDED = 20051, 20060, 20061
+Entry = tuple[Decimal, int, Decimal]
+GONE = Decimal(0)
+
+
+class Update(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """``[10092,[86664,0,1],57]``, and a time where ``TIMESTAMP`` is on."""
+
+    channel: int
+    entry: Entry
+    number: int
+    time: int | None = None
+
+
+class Platform(Struct):
+    """1 is operative, 0 is maintenance."""
+
+    status: int = 1
+
+
+class Event(Struct):
+    """Every JSON object: answers, errors, notices. Objects have no number."""
+
+    event: str
+    channel: str = ""
+    chanId: int = -1  # noqa: N815 - the venue's name
+    symbol: str = ""
+    prec: str = "P0"
+    len: int = 0
+    status: str = ""
+    flags: int = 0
+    msg: str = ""
+    code: int = 0
+    platform: Platform | None = None
+
+
+class Channel:
+    """A subscribed book; ``last`` is the number of its last frame."""
+
+    __slots__ = ("last", "length", "symbol")
+
+    def __init__(self, symbol: str, length: int) -> None:
+        self.symbol = symbol
+        self.length = length
+        self.last: int | None = None
+
+
+class Session:
+    """Books by channel, flags and the last number of one connection."""
+
+    __slots__ = ("channels", "flags", "number")
+
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
+        self.channels: dict[int, Channel] = {}
+        self.number = 0
+
+
+class Bitfinex(Venue):
+    """Bitfinex spot and derivatives (``tBTCUSD``, ``tBTCF0:USTF0``)."""
+
+    id = "bitfinex"
+    facts = Facts(
+        markets="spot, derivatives",
+        source=Source.STREAM,
+        assurance=Assurance.COUNTED,
+        numbering=Numbering.CONNECTION,
+        resync=Resync.RESUBSCRIBE,
+        checksum="CRC32 of the best 25 levels, in frames of its own",
+        verified="numbers, snapshots, continuity, final books: 2021 (100 levels)",
+        unverified=(
+            "checksum frames (the venue's own two test vectors agree)",
+            "frames with a time (option timestamp)",
+            "checksums of prec P1 to P4",
+            "shape of an empty book",
+            "answers to unsubscribe, maintenance notices",
+        ),
+        url="https://docs.bitfinex.com/reference/ws-public-books",
+        date="2026-11-01",
+    )
+    limits = Limits(
+        symbols=25,  # one page says 25, another 30
+        symbols_per_frame=1,
+        connects=15,  # of 20, then blocked for a minute
+        connects_window=60.0,
+        weight=10,
+    )
+    heartbeat = Heartbeat(silence=30.0)  # "hb" comes every 15 s on each channel
+    WS_URL = "wss://api-pub.bitfinex.com/ws/2"
+    REST_URL = "https://api-pub.bitfinex.com"
+    DEPTHS: ClassVar[tuple[int, ...]] = (25, 100, 250)
+    default_depth = 100
+    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "prec": ("P0", "P1", "P2", "P3", "P4"),
+        "freq": ("F0", "F1"),
+        "timestamp": ("no", "yes"),
+    }
+
+    def setup(self) -> None:
+        """Make the decoders: numbers are JSON numbers, hashed as they are written."""
+        self._update = self.decoder(Update)
+        self._parts = self.decoder(list[msgspec.Raw])
+        self._entry = self.decoder(Entry)
+        self._entries = self.decoder(list[Entry])
+        self._integer = self.decoder(int)
+        self._event = self.decoder(Event)
+        timed = TIMESTAMP if self.options["timestamp"] == "yes" else 0
+        self._flags = SEQ_ALL | OB_CHECKSUM | timed
+
+    @classmethod
+    def prepare(cls, symbol: str) -> str:
+        """Trading pairs begin with ``t``; funding books are not kept."""
+        symbol = super().prepare(symbol)
+        if symbol[0] == "f":
+            raise ConfigurationError(f"funding books are not kept: {symbol}")
+        return symbol if symbol[0] == "t" else "t" + symbol
+
+    def session(self) -> Session:
+        """Channels of this connection."""
+        return Session(self._flags)
+
+    def greet(self, session: Session, now: float) -> list[str | bytes]:
+        """``{"event":"conf","flags":196608}``: numbers and checksums."""
+        return [_frame(event="conf", flags=self._flags)]
+
+    def subscribe(
+        self, symbols: Sequence[str], session: Session, now: float
+    ) -> list[str | bytes]:
+        """One ``{"event":"subscribe","channel":"book","symbol":…}`` each."""
+        tail = {key: self.options[key] for key in ("prec", "freq")}
+        tail["len"] = str(self.depth)
+        return [
+            _frame(event="subscribe", channel="book", symbol=symbol, **tail)
+            for symbol in symbols
+        ]
+
+    def unsubscribe(
+        self, symbols: Sequence[str], session: Session, now: float
+    ) -> list[str | bytes]:
+        """``{"event":"unsubscribe","chanId":10092}``, for acknowledged books only."""
+        return [
+            _frame(event="unsubscribe", chanId=number)
+            for number, channel in session.channels.items()
+            if channel.symbol in symbols
+        ]
+
+    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
+        """Read a delta of one level; everything else goes the longer way."""
+        try:
+            update = self._update.decode(frame)
+        except UNREADABLE:
+            return self._parse_other(frame, session)
+        if (update.time is None) is bool(session.flags & TIMESTAMP):
+            return self._parse_other(frame, session)  # the array grew
+        entry, time = (update.entry,), update.time
+        return self._numbered(update.channel, update.number, entry, time, session)
+
+    def _parse_other(self, frame: str | bytes, session: Session) -> Sequence[Message]:
+        try:
+            parts = self._parts.decode(frame)
+        except UNREADABLE:
+            event = self.decode(self._event, frame)
+            handler = EVENTS.get(event.event)
+            return handler(event, session) if handler else ()
+        time = None
+        if session.flags & TIMESTAMP and parts:
+            time = self.decode(self._integer, parts.pop())
+        if len(parts) < 3:  # noqa: PLR2004 - channel, payload, number
+            raise MalformedMessage("an array frame without its number")
+        channel, number = (self.decode(self._integer, parts[at]) for at in (0, -1))
+        return self._numbered(channel, number, parts[1:-1], time, session)
+
+    def _numbered(
+        self, chan: int, number: int, payload: Any, time: int | None, session: Session
+    ) -> Sequence[Message]:
+        """Check the connection's number, then read the payload of a known channel."""
+        channel = session.channels.get(chan)
+        expected = session.number + 1
+        if number < expected:  # a duplicate; a delta is handed on, to be counted stale
+            if channel is None or not isinstance(payload, tuple):
+                return ()
+            return (_delta(channel, number, payload, time),)
+        session.number = number
+        lost = () if number == expected else (Lost(expected, number),)
+        if channel is None:
+            return lost  # not a book, or one that has ended
+        try:
+            if isinstance(payload, tuple):
+                return (*lost, _delta(channel, number, payload, time))
+            return (*lost, *self._payload(channel, number, payload, time))
+        except MalformedMessage as error:
+            if channel.last is not None:
+                channel.last = number  # so that the next delta is a gap
+            if lost:
+                return lost
+            raise MalformedMessage(error.reason, channel.symbol) from None
+
+    def _payload(
+        self,
+        channel: Channel,
+        number: int,
+        payload: list[msgspec.Raw],
+        time: int | None,
+    ) -> Sequence[Message]:
+        """A snapshot, a delta, ``"hb"`` or ``"cs",-890884919``."""
+        head = bytes(payload[0])
+        if head == b'"cs"':
+            value = self.decode(self._integer, payload[-1])
+            return (Checksum(channel.symbol, value),)
+        if head == b'"hb"':
+            return ()
+        try:
+            entries = self._entries.decode(head)
+        except UNREADABLE:
+            entry: Entry = self.decode(self._entry, head)
+            return (_delta(channel, number, (entry,), time),)
+        delta = _delta(channel, number, entries, time)
+        if channel.last is not None:
+            return (delta,)  # BULK_UPDATES: a snapshot is sent only once
+        channel.last = number
+        return (
+            Snapshot(
+                symbol=delta.symbol,
+                sequence=number,
+                bids=delta.bids,
+                asks=delta.asks,
+                depth=channel.length or None,
+                time=delta.time,
+            ),
+        )
+
+    def checksum(
+        self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
+    ) -> int:
+        """
+        Join the best 25 of both sides, bid and ask in turn; ask sizes are negative.
+
+        ``6000:1:6100:-3:5900:2:6200:-4`` gives 1756193398. Signed 32 bits.
+        """
+        parts: list[str] = []
+        for rank in range(self.checksum_levels):
+            for side, sign in ((bids, ""), (asks, "-")):
+                if rank < len(side):
+                    price, size = side[rank]
+                    parts += (_spelled(price), sign + _spelled(size))
+        value = zlib.crc32(":".join(parts).encode())
+        return value - (1 << 32) if value >> 31 else value
+
+    def instrument_requests(self) -> Sequence[Request]:
+        """Pairs by name; the venue lists no steps."""
+        return (Request(path="/v2/conf/pub:list:pair:exchange"),)
+
+    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+        """``[["BTCUSD",…]]``: prices have 5 significant digits, sizes 8 decimals."""
+        groups = self.decode(self.decoder(list[list[str]]), body)
+        names = ["t" + name for group in groups for name in group]
+        return [Instrument(symbol=name, size_step=Decimal("1E-8")) for name in names]
+
+
+def _frame(**content: Any) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+def _delta(
+    channel: Channel, number: int, entries: Sequence[Entry], time: int | None
+) -> Delta:
+    """``AMOUNT`` > 0 is a bid, < 0 an ask; ``COUNT`` = 0 removes the level."""
+    bids: list[tuple[Decimal, Decimal]] = []
+    asks: list[tuple[Decimal, Decimal]] = []
+    for price, count, amount in entries:
+        if count < 0 or not amount.is_finite() or not amount:
+            raise MalformedMessage(f"count {count}, amount {amount}")
+        side = asks if amount.is_signed() else bids
+        side.append((price, amount.copy_abs() if count else GONE))
+    prev = number - 1
+    if channel.last is not None and channel.last < number:
+        prev, channel.last = channel.last, number
+    seconds = None if time is None else time / 1000
+    return Delta(channel.symbol, prev, number, bids, asks, seconds)
+
+
+def _conf(event: Event, session: Session) -> Sequence[Message]:
+    if event.status != "OK" or not event.flags & SEQ_ALL:
+        raise MalformedMessage(f"conf: {event.status}, flags {event.flags}")
+    session.flags = event.flags
+    return ()
+
+
+def _subscribed(event: Event, session: Session) -> Sequence[Message]:
+    if event.channel != "book" or event.prec == "R0":
+        return ()
+    for number, channel in list(session.channels.items()):
+        if channel.symbol == event.symbol:
+            del session.channels[number]
+    session.channels[event.chanId] = Channel(event.symbol, event.len)
+    return (Subscribed((event.symbol,)),)
+
+
+def _ended(event: Event, session: Session) -> Sequence[Message]:
+    channel = session.channels.pop(event.chanId, None)
+    return () if channel is None else (Unsubscribed((channel.symbol,)),)
+
+
+def _problem(event: Event, session: Session) -> Sequence[Message]:
+    if event.code == DUPLICATE:
+        return ()  # the first subscription goes on
+    if event.code == NOT_SUBSCRIBED:
+        return _ended(event, session)
+    symbols = (event.symbol,) if event.symbol else ()
+    return (Rejected(symbols, f"{event.msg} (code {event.code})"),)
+
+
+def _notice(event: Event, session: Session) -> Sequence[Message]:
+    symbols = [channel.symbol for channel in session.channels.values()]
+    if event.code == RECONNECT or (event.platform and not event.platform.status):
+        return (Closing(f"{event.msg or 'maintenance'} (code {event.code})"),)
+    if event.code == MAINTENANCE:
+        return [Halted(symbol, "maintenance") for symbol in symbols]
+    if event.code == MAINTENANCE_ENDED:  # every channel must be subscribed again
+        return (*map(Resumed, symbols), Closing("maintenance ended"))
+    return ()
+
+
+EVENTS = {
+    "conf": _conf,
+    "error": _problem,
+    "info": _notice,
+    "subscribed": _subscribed,
+    "unsubscribed": _ended,
+}
+
+
+def _spelled(text: str) -> str:
+    """Write a number as the venue (JavaScript) does: 7e-7, but 0.000001."""
+    if not text.startswith("0.000000"):
+        return text
+    number = Decimal(text)
+    digits = "".join(map(str, number.as_tuple().digits)).rstrip("0")
+    mantissa = f"{digits[0]}.{digits[1:]}" if digits[1:] else digits
+    return f"{mantissa}e{number.adjusted()}"
