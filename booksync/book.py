@@ -1,0 +1,259 @@
+"""
+The order book of one instrument: two sides, a sequence number, a known window.
+
+A book never judges what it is given; :class:`~booksync.sync.Synchronizer` decides what
+to apply. It works alone as well, in a notebook or a back-test.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import Any, Self
+
+from booksync.errors import BookNotLive, ConfigurationError
+from booksync.exact import Level, Number, canonical
+from booksync.ladder import Ladder, SideName
+from booksync.messages import Delta, Snapshot
+from booksync.queries import Queries, Window, quoted
+
+__all__ = ["Book", "Level", "Window", "canonical"]
+
+#: Changes remembered for ``changes_since``.
+MEMORY = 1_024
+
+
+class _Withheld:
+    """Stands where a side was: every use of it raises."""
+
+    __slots__ = ("_cause", "_symbol")
+
+    def __init__(self, symbol: str, cause: str) -> None:
+        self._symbol = symbol
+        self._cause = cause
+
+    def _refuse(self) -> BookNotLive:
+        return BookNotLive(self._symbol, self._cause)
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._refuse()
+
+    def __len__(self) -> int:
+        raise self._refuse()
+
+    def __iter__(self) -> Any:
+        raise self._refuse()
+
+
+class Book(Queries):
+    """
+    Bids and asks by price, as of one sequence number.
+
+    Args:
+        symbol: The venue's own spelling.
+        numbers: ``Decimal``, exact, or ``float``.
+        depth: Levels a side to which the book is cut after each change, for venues
+            that send no delete for a level that leaves their window.
+        signed: Prices may be zero or negative.
+        keep_text: Keep the wire text beside floats (checksums hash it).
+
+    >>> book = Book("X")
+    >>> book.load(Snapshot("X", 7, [("9.50", "1")], [("9.60", "2"), ("9.70", "1")]))
+    >>> book.apply(Delta("X", 7, 8, [("9.55", "4")], [("9.60", "0")]))
+    >>> book
+    <Book X 9.55 x 9.7 at 8>
+
+    """
+
+    __slots__ = (
+        "_asks",
+        "_asks_held",
+        "_bids",
+        "_bids_held",
+        "_cause",
+        "_depth",
+        "_recent",
+        "_window",
+        "numbers",
+        "received",
+        "sequence",
+        "symbol",
+        "time",
+        "version",
+    )
+
+    def __init__(
+        self,
+        symbol: str = "",
+        *,
+        numbers: type[Decimal | float] = Decimal,
+        depth: int | None = None,
+        signed: bool = False,
+        keep_text: bool = False,
+    ) -> None:
+        self.symbol = symbol
+        self.numbers = numbers
+        #: The venue's number of the last change.
+        self.sequence = 0
+        #: Goes up by one with each change.
+        self.version = 0
+        #: Venue time of the last change, in seconds, where the venue says it.
+        self.time: float | None = None
+        #: When the last change was received, in seconds.
+        self.received: float | None = None
+        self._depth = depth
+        options: dict[str, Any] = {"numbers": numbers, "signed": signed}
+        self._bids_held = Ladder("bid", texts=keep_text, **options)
+        self._asks_held = Ladder("ask", texts=keep_text, **options)
+        self._bids = self._bids_held
+        self._asks = self._asks_held
+        self._cause: str | None = None
+        self._window: Window | None = None
+        self._recent: deque[Delta | Snapshot] = deque(maxlen=MEMORY)
+
+    # -- writing --------------------------------------------------------------------
+
+    def load(self, snapshot: Snapshot, *, now: float | None = None) -> None:
+        """
+        Forget every level and take ``snapshot``. O(n log n).
+
+        Raises:
+            MalformedMessage: If a level is none; the book is then of no use until the
+                next ``load``.
+
+        """
+        self._bids_held.load(snapshot.bids)
+        self._asks_held.load(snapshot.asks)
+        self._took(snapshot, snapshot.sequence, now)
+        self._window = self._window_of(snapshot)
+
+    def apply(self, delta: Delta, *, now: float | None = None) -> None:
+        """
+        Write ``delta`` over the book. O(k log n) for k levels.
+
+        Raises:
+            MalformedMessage: If a level is none; the book is then of no use until the
+                next ``load``.
+
+        """
+        if delta.bids:
+            self._bids_held.apply(delta.bids)
+        if delta.asks:
+            self._asks_held.apply(delta.asks)
+        self.sequence = delta.last
+        self.version += 1
+        self.time = delta.time
+        self.received = now
+        self._recent.append(delta)
+        if self._depth is not None:
+            self._cut(self._depth)
+
+    def _took(self, message: Snapshot, sequence: int, now: float | None) -> None:
+        self.sequence = sequence
+        self.version += 1
+        self.time = message.time
+        self.received = now
+        self._recent.append(message)
+        if self._depth is not None:
+            self._cut(self._depth)
+
+    def _cut(self, depth: int) -> None:
+        self._bids_held.truncate(depth)
+        self._asks_held.truncate(depth)
+
+    def _window_of(self, snapshot: Snapshot) -> Window | None:
+        """Only a side that the venue cut has an edge."""
+        if snapshot.depth is None or self._depth is not None:
+            return None
+        edges = []
+        for side in (self._bids_held, self._asks_held):
+            worst = side.at(len(side) - 1) if len(side) >= snapshot.depth else None
+            edges.append(None if worst is None else worst.price)
+        return Window(*edges)
+
+    # -- trust ------------------------------------------------------------------------
+
+    def withhold(self, cause: str) -> None:
+        """Make every read raise :exc:`BookNotLive`, until :meth:`reveal`. O(1)."""
+        self._cause = cause
+        guard: Any = _Withheld(self.symbol, cause)
+        self._bids = self._asks = guard
+
+    def reveal(self) -> None:
+        """Allow reads again. O(1)."""
+        self._cause = None
+        self._bids = self._bids_held
+        self._asks = self._asks_held
+
+    @property
+    def withheld(self) -> str | None:
+        """Why reads raise; ``None`` if they do not."""
+        return self._cause
+
+    # -- reading ----------------------------------------------------------------------
+
+    @property
+    def window(self) -> Window:  # type: ignore[override]
+        """
+        The worst prices up to which the book is complete. O(1).
+
+        ``None`` for a side that is wholly known, or that the venue itself keeps to its
+        best levels: then it is complete as far as it goes.
+        """
+        return Window(None, None) if self._window is None else self._window
+
+    def coverage(self) -> tuple[Number | None, Number | None]:
+        """
+        Basis points from each best price to the window's edge, ``(bid, ask)``. O(1).
+
+        ``None`` where there is no edge, or no level.
+        """
+        found: list[Number | None] = []
+        for best, edge in zip((self.best_bid, self.best_ask), self.window, strict=True):
+            if best is None or edge is None or not best.price:
+                found.append(None)
+            else:
+                found.append(abs(best.price - edge) * 10_000 / best.price)
+        return found[0], found[1]
+
+    def changes_since(self, version: int) -> list[tuple[SideName, Level]]:
+        """
+        Levels that changed after ``version``, with their sizes of now (0 = gone).
+
+        O(k) for k changed levels.
+
+        Raises:
+            ConfigurationError: If ``version`` is too old to say (``MEMORY`` changes),
+                or lies ahead, or a snapshot replaced the book since.
+
+        """
+        steps = self.version - version
+        recent = list(self._recent)[len(self._recent) - steps :] if steps else []
+        if not 0 <= steps <= len(self._recent):
+            raise ConfigurationError(f"version {version} is not remembered")
+        if any(type(message) is Snapshot for message in recent):
+            raise ConfigurationError(f"a snapshot replaced the book since {version}")
+        changed: dict[tuple[SideName, Number], None] = {}
+        for message in recent:
+            for price, _ in message.bids:
+                changed[("bid", self._in_number(price))] = None
+            for price, _ in message.asks:
+                changed[("ask", self._in_number(price))] = None
+        return [(s, Level(p, self.size_at(s, p))) for s, p in changed]
+
+    def __repr__(self) -> str:
+        """``<Book X 9 x 10 at 1>`` or ``<Book X withheld: gap>``."""
+        if self._cause is not None:
+            return f"<Book {self.symbol} withheld: {self._cause}>"
+        return f"<Book {quoted(self)}>"
+
+    def __copy__(self) -> Self:
+        """Refuse: say ``freeze()``."""
+        raise TypeError("a live book is not copied: use freeze()")
+
+    def check(self) -> None:
+        """Assert every invariant. O(n log n); for tests."""
+        for side in (self._bids_held, self._asks_held):
+            side.check()
+            assert self._depth is None or len(side) <= self._depth
+        assert (self._cause is None) == (self._bids is self._bids_held)

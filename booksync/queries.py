@@ -1,0 +1,531 @@
+"""
+What can be asked of a book, live or frozen; everything is best first.
+
+Sides are ``"bid"`` and ``"ask"``; who takes liquidity says ``"buy"`` (takes asks) or
+``"sell"`` (takes bids). Numbers are ``Decimal`` in an exact book and float in a float
+book. Empty sides give ``None`` or empty lists, never an exception.
+
+A book knows each side up to the worst price of its last snapshot, where the venue cut
+that (:attr:`Queries.window`). Results that depend on what lies beyond say
+``complete=False``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+from booksync.errors import ConfigurationError
+from booksync.exact import EXACT, Level, Number, canonical, divide
+from booksync.ladder import Ladder, SideName
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+__all__ = [
+    "Fill",
+    "FrozenBook",
+    "Level",
+    "Queries",
+    "Range",
+    "Taker",
+    "Window",
+]
+
+Taker = Literal["buy", "sell"]
+BASIS = 10_000
+
+
+class Window(NamedTuple):
+    """The worst prices up to which a book is complete; ``None``: all is known."""
+
+    bid: Number | None
+    ask: Number | None
+
+
+class Range(NamedTuple):
+    """
+    Levels of one side between two prices.
+
+    Args:
+        levels: Best first.
+        size: Their total size.
+        notional: Their total price times size.
+        complete: Whether all of it lies inside the known window.
+
+    """
+
+    levels: list[Level]
+    size: Number
+    notional: Number
+    complete: bool
+
+
+class Fill(NamedTuple):
+    """
+    What taking liquidity would come to.
+
+    Args:
+        filled: Size taken.
+        notional: Price times size of it.
+        average: Average price; ``None`` if nothing was taken.
+        worst: Worst price reached; ``None`` likewise.
+        levels: Levels reached.
+        slippage_bps: How much worse the average is than the best price.
+        filled_all: Whether all that was asked for could be taken.
+        complete: Whether the book is known as far as this reached.
+
+    """
+
+    filled: Number
+    notional: Number
+    average: Number | None
+    worst: Number | None
+    levels: int
+    slippage_bps: Number | None
+    filled_all: bool
+    complete: bool
+
+
+class Queries:
+    """
+    Read-only questions, shared by live and frozen books.
+
+    >>> from booksync.book import Book
+    >>> from booksync.messages import Snapshot
+    >>> book = Book("X")
+    >>> asks = [("10", "3"), ("12", "1")]
+    >>> book.load(Snapshot("X", 1, [("9", "1"), ("8", "4")], asks))
+    >>> book.best_bid, book.spread
+    (Level(price=Decimal('9'), size=Decimal('1')), Decimal('1'))
+    """
+
+    __slots__ = ()
+
+    symbol: str
+    sequence: int
+    numbers: type[Decimal | float]
+    window: Window
+    _bids: Ladder
+    _asks: Ladder
+
+    def _side(self, side: SideName) -> Ladder:
+        if side == "bid":
+            return self._bids
+        if side == "ask":
+            return self._asks
+        raise ConfigurationError(f"a side is 'bid' or 'ask', not {side!r}")
+
+    def _takes(self, taker: Taker) -> SideName:
+        if taker == "buy":
+            return "ask"
+        if taker == "sell":
+            return "bid"
+        raise ConfigurationError(f"a taker says 'buy' or 'sell', not {taker!r}")
+
+    def _zero(self) -> Number:
+        return Decimal(0) if self.numbers is Decimal else 0.0
+
+    def _in_number(self, value: Number) -> Number:
+        """Take a user's number into the book's numbers."""
+        if self.numbers is float:
+            return float(value)
+        return Decimal(repr(value)) if type(value) is float else Decimal(value)
+
+    # -- the top ---------------------------------------------------------------------
+
+    @property
+    def best_bid(self) -> Level | None:
+        """Highest bid; ``None`` if there is none. O(1)."""
+        return self._bids.best()
+
+    @property
+    def best_ask(self) -> Level | None:
+        """Lowest ask; ``None`` if there is none. O(1)."""
+        return self._asks.best()
+
+    @property
+    def spread(self) -> Number | None:
+        """Best ask less best bid, in price; ``None`` if a side is empty. O(1)."""
+        bid, ask = self._bids.best(), self._asks.best()
+        return None if bid is None or ask is None else ask[0] - bid[0]
+
+    @property
+    def mid(self) -> Number | None:
+        """Mean of the best prices; ``None`` if a side is empty. O(1)."""
+        bid, ask = self._bids.best(), self._asks.best()
+        return None if bid is None or ask is None else divide(bid[0] + ask[0], 2)
+
+    @property
+    def microprice(self) -> Number | None:
+        """
+        Mean of the best prices, each weighted by the other side's size. O(1).
+
+        >>> from booksync.book import Book
+        >>> from booksync.messages import Snapshot
+        >>> book = Book("X")
+        >>> book.load(Snapshot("X", 1, [("9", "1")], [("10", "3")]))
+        >>> book.microprice
+        Decimal('9.25')
+        """
+        bid, ask = self._bids.best(), self._asks.best()
+        if bid is None or ask is None:
+            return None
+        weighted = bid[0] * ask[1] + ask[0] * bid[1]
+        return divide(weighted, bid[1] + ask[1])
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid is above the best ask, or at it. O(1)."""
+        bid, ask = self._bids.best(), self._asks.best()
+        return bid is not None and ask is not None and bid[0] >= ask[0]
+
+    @property
+    def locked(self) -> bool:
+        """Whether the best bid is exactly at the best ask. O(1)."""
+        bid, ask = self._bids.best(), self._asks.best()
+        return bid is not None and ask is not None and bid[0] == ask[0]
+
+    # -- levels ----------------------------------------------------------------------
+
+    def bids(self, n: int | None = None) -> list[Level]:
+        """Return the best ``n`` bids, or all. O(n)."""
+        return self._bids.top(n)
+
+    def asks(self, n: int | None = None) -> list[Level]:
+        """Return the best ``n`` asks, or all. O(n)."""
+        return self._asks.top(n)
+
+    def texts(self, side: SideName, n: int) -> list[tuple[str, str]]:
+        """Return the best ``n`` levels as text: no exponent, zeros as sent. O(n)."""
+        return self._side(side).texts(n)
+
+    def level(self, side: SideName, rank: int) -> Level | None:
+        """Return the level that has ``rank`` better ones (0 = best). O(log n)."""
+        return self._side(side).at(rank)
+
+    def rank(self, side: SideName, price: Number) -> int:
+        """Count the levels that are better than ``price``. O(log n)."""
+        return self._side(side).better(self._in_number(price))
+
+    def size_at(self, side: SideName, price: Number) -> Number:
+        """Return the size at ``price``; 0 where there is no level. O(1)."""
+        size = self._side(side).size(self._in_number(price))
+        return self._zero() if size is None else size
+
+    def __iter__(self) -> Iterator[tuple[SideName, Level]]:
+        """Yield ``("bid", level)`` best first, then ``("ask", level)`` best first."""
+        for level in self._bids:
+            yield "bid", level
+        for level in self._asks:
+            yield "ask", level
+
+    # -- ranges ----------------------------------------------------------------------
+
+    def between(self, side: SideName, low: Number, high: Number) -> Range:
+        """
+        Return the levels from ``low`` to ``high``, both included. O(log n + k).
+
+        >>> from booksync.book import Book
+        >>> from booksync.messages import Snapshot
+        >>> book = Book("X")
+        >>> book.load(Snapshot("X", 1, [("9", "1"), ("8", "4")], []))
+        >>> book.between("bid", 8, 100).size
+        Decimal('5')
+        """
+        low, high = self._in_number(low), self._in_number(high)
+        levels = self._side(side).between(low, high)
+        return self._range(levels, self._known(side, low if side == "bid" else high))
+
+    def within(self, side: SideName, bps: Number) -> Range:
+        """
+        Return the levels within ``bps`` basis points of the side's best price.
+
+        O(log n + k).
+        """
+        best = self._side(side).best()
+        if best is None:
+            return self._range([], complete=self._edge(side) is None)
+        reach = divide(best.price * self._in_number(bps), BASIS)
+        if side == "bid":
+            return self.between(side, best.price - reach, best.price)
+        return self.between(side, best.price, best.price + reach)
+
+    def _range(self, levels: list[Level], complete: bool) -> Range:  # noqa: FBT001
+        size = notional = self._zero()
+        for price, amount in levels:
+            size += amount
+            notional += price * amount
+        return Range(levels, size, notional, complete)
+
+    def _edge(self, side: SideName) -> Number | None:
+        return self.window.bid if side == "bid" else self.window.ask
+
+    def _known(self, side: SideName, price: Number) -> bool:
+        """Whether the side is complete from its best price to ``price``."""
+        edge = self._edge(side)
+        if edge is None:
+            return True
+        return bool(price >= edge if side == "bid" else price <= edge)
+
+    def imbalance(self, n: int = 1) -> Number | None:
+        """
+        Return ``(bids - asks) / (bids + asks)`` over the best ``n`` sizes. O(n).
+
+        ``None`` if both sides are empty; 1 is all bids, -1 all asks.
+        """
+        bids = sum((size for _, size in self._bids.top(n)), self._zero())
+        asks = sum((size for _, size in self._asks.top(n)), self._zero())
+        total = bids + asks
+        return divide(bids - asks, total) if total else None
+
+    def depth_curve(self, side: SideName, n: int | None = None) -> list[Level]:
+        """Return ``(price, size of all levels up to it)``, best first. O(n)."""
+        total = self._zero()
+        curve = []
+        for price, size in self._side(side).top(n):
+            total += size
+            curve.append(Level(price, total))
+        return curve
+
+    def grouped(
+        self, side: SideName, tick: Number, n: int | None = None
+    ) -> list[Level]:
+        """
+        Group levels to multiples of ``tick``: bids down, asks up. O(n) levels read.
+
+        Args:
+            side: Which side.
+            tick: Width of a group, in price.
+            n: How many groups at most.
+
+        Raises:
+            ConfigurationError: If ``tick`` is not positive.
+
+        """
+        width = self._in_number(tick)
+        if not width > 0:
+            raise ConfigurationError(f"a tick must be positive, not {tick}")
+        groups: dict[Number, Number] = {}
+        for price, size in self._side(side):
+            group = _rounded(price, width, down=side == "bid")
+            if group not in groups and n is not None and len(groups) >= n:
+                break
+            groups[group] = groups.get(group, self._zero()) + size
+        return [Level(price, size) for price, size in groups.items()]
+
+    # -- taking ----------------------------------------------------------------------
+
+    def fill(
+        self,
+        taker: Taker,
+        *,
+        size: Number | None = None,
+        notional: Number | None = None,
+    ) -> Fill:
+        """
+        Say what taking ``size``, or ``notional``, would come to. O(k) levels reached.
+
+        Args:
+            taker: ``"buy"`` takes asks, ``"sell"`` takes bids.
+            size: How much to take, in the book's size unit.
+            notional: How much to spend or receive, price times size.
+
+        Raises:
+            ConfigurationError: Unless exactly one of them is given, and not negative.
+
+        >>> from booksync.book import Book
+        >>> from booksync.messages import Snapshot
+        >>> book = Book("X")
+        >>> book.load(Snapshot("X", 1, [], [("10", "3"), ("12", "1")]))
+        >>> fill = book.fill("buy", size=4)
+        >>> fill.average, fill.worst, fill.slippage_bps
+        (Decimal('10.5'), Decimal('12'), Decimal('500.0'))
+
+        """
+        wanted = size if notional is None else notional
+        if wanted is None or (size is not None and notional is not None):
+            raise ConfigurationError("say either size= or notional=")
+        left = self._in_number(wanted)
+        if not left >= 0:
+            raise ConfigurationError(f"cannot take {wanted}")
+        side = self._takes(taker)
+        filled = spent = self._zero()
+        worst: Number | None = None
+        reached = 0
+        for price, available in self._side(side):
+            if not left > 0:
+                break
+            worst, reached = price, reached + 1
+            cost = price * available
+            if (available if notional is None else cost) <= left:
+                filled, spent = filled + available, spent + cost
+                left -= available if notional is None else cost
+            else:
+                part = left if notional is None else divide(left, price)
+                filled, spent = filled + part, spent + price * part
+                left = self._zero()
+        return self._filled(side, (filled, spent, worst, reached), done=not left > 0)
+
+    def _filled(self, side: SideName, taken: tuple[Number, ...], *, done: bool) -> Fill:
+        filled, spent, worst, reached = taken
+        best = self._side(side).best()
+        average = divide(spent, filled) if filled else None
+        slippage = None
+        if average is not None and best is not None:
+            worse = abs(average - best.price)
+            slippage = divide(worse * BASIS, best.price) if best.price else None
+        known = self._edge(side) is None
+        complete = known if not done else worst is None or self._known(side, worst)
+        return Fill(filled, spent, average, worst, reached, slippage, done, complete)
+
+    def size_until(self, side: SideName, price: Number) -> Range:
+        """Return what stands from the best price to a limit ``price``. O(log n + k)."""
+        limit = self._in_number(price)
+        if side == "bid":
+            levels = self._side(side).between(limit, None)
+        else:
+            levels = self._side(side).between(None, limit)
+        return self._range(levels, self._known(side, limit))
+
+    # -- the whole -------------------------------------------------------------------
+
+    def freeze(self) -> FrozenBook:
+        """Copy both sides as they are now, immutable. O(n)."""
+        return FrozenBook(self)
+
+    def digest(self) -> str:
+        """
+        SHA-256 over all levels as canonical decimals, best first, bids first. O(n).
+
+        The lines are ``b <price> <size>`` and ``a <price> <size>``.
+        """
+        sha = hashlib.sha256()
+        for mark, side in (("b", self._bids), ("a", self._asks)):
+            for price, size in side:
+                line = f"{mark} {canonical(price)} {canonical(size)}\n"
+                sha.update(line.encode("ascii"))
+        return sha.hexdigest()
+
+    def __len__(self) -> int:
+        """Count the levels of both sides. O(1)."""
+        return len(self._bids) + len(self._asks)
+
+    def __bool__(self) -> bool:
+        """A book is true, also an empty one."""
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same levels. O(n)."""
+        if not isinstance(other, Queries):
+            return NotImplemented
+        return self.bids() == other.bids() and self.asks() == other.asks()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_numpy(self, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Export ``(bids, asks)`` as arrays of shape ``(levels, 2)``, float64. O(n).
+
+        Raises:
+            ConfigurationError: If numpy is not installed.
+
+        """
+        numpy = _imported("numpy")
+        made = [
+            numpy.array([(float(p), float(s)) for p, s in levels]).reshape(-1, 2)
+            for levels in (self.bids(n), self.asks(n))
+        ]
+        return made[0], made[1]
+
+    def to_frame(self, n: int | None = None) -> pd.DataFrame:
+        """
+        Export a data frame with the columns side, price and size. O(n).
+
+        Raises:
+            ConfigurationError: If pandas is not installed.
+
+        """
+        rows = [("bid", *level) for level in self.bids(n)]
+        rows += [("ask", *level) for level in self.asks(n)]
+        frame: pd.DataFrame = _imported("pandas").DataFrame(
+            rows, columns=["side", "price", "size"]
+        )
+        return frame
+
+
+def _rounded(price: Number, tick: Number, *, down: bool) -> Number:
+    if isinstance(price, Decimal):
+        mode = ROUND_FLOOR if down else ROUND_CEILING
+        return EXACT.divide(price, tick).to_integral_value(mode) * tick
+    steps, rest = divmod(price, tick)
+    return (steps if down or not rest else steps + 1) * tick
+
+
+def _imported(name: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError:
+        raise ConfigurationError(
+            f"this needs {name}: pip install 'booksync[frames]'"
+        ) from None
+
+
+class FrozenLadder(Ladder):
+    """A side that no longer changes."""
+
+    __slots__ = ("_tops",)
+
+    def __init__(self, levels: list[Level], name: SideName) -> None:
+        super().__init__(name)
+        self._tops = tuple(levels)
+        self._held = dict(levels)
+        self._order.update(self._held)
+        self._best = self._tops[0] if levels else None
+        self._exact = not levels or isinstance(levels[0].price, Decimal)
+
+    def apply(self, levels: Any) -> None:
+        """Refuse: it is frozen."""
+        del levels
+        raise TypeError("a frozen book does not change")
+
+
+class FrozenBook(Queries):
+    """
+    An immutable copy of both sides at one moment; made by :meth:`Queries.freeze`.
+
+    Hashable, comparable, and answers every query.
+    """
+
+    __slots__ = ("_asks", "_bids", "numbers", "sequence", "symbol", "time", "window")
+
+    def __init__(self, book: Queries) -> None:
+        self.symbol = book.symbol
+        self.sequence = book.sequence
+        self.numbers = book.numbers
+        self.window = book.window
+        self.time = getattr(book, "time", None)
+        self._bids = FrozenLadder(book.bids(), "bid")
+        self._asks = FrozenLadder(book.asks(), "ask")
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        """Hash of the levels. O(n)."""
+        return hash((tuple(self.bids()), tuple(self.asks())))
+
+    def __repr__(self) -> str:
+        """``<FrozenBook X 9 x 10 at 1>``."""
+        return f"<FrozenBook {quoted(self)}>"
+
+    def freeze(self) -> Self:
+        """Return itself. O(1)."""
+        return self
+
+
+def quoted(book: Queries) -> str:
+    bid, ask = book.best_bid, book.best_ask
+    left = "-" if bid is None else canonical(bid.price)
+    right = "-" if ask is None else canonical(ask.price)
+    return f"{book.symbol} {left} x {right} at {book.sequence}"
