@@ -190,6 +190,14 @@ class Book(Queries):
         """Why reads raise; ``None`` if they do not."""
         return self._cause
 
+    def hashed(self, n: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """
+        Return the best ``n`` bids and asks as text, for a checksum. O(n).
+
+        For who keeps the book: works on a withheld book, too.
+        """
+        return self._bids_held.texts(n), self._asks_held.texts(n)
+
     # -- reading ----------------------------------------------------------------------
 
     @property

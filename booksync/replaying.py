@@ -206,7 +206,7 @@ class Replay:
 
     def _event(self, record: dict[str, Any]) -> list[Output]:
         """Do what the shell did."""
-        given = msgspec.convert(record, inputs.Input)  # type: ignore[call-overload]
+        given = msgspec.convert(record, inputs.Input)
         if isinstance(given, inputs.Answered):
             self._answer = given
             return []

@@ -474,9 +474,7 @@ class Synchronizer:
         compute = self.policy.checksum
         if theirs is None or compute is None:
             return True
-        levels = self.policy.checksum_levels
-        bids = self.book.texts("bid", levels)
-        asks = self.book.texts("ask", levels)
+        bids, asks = self.book.hashed(self.policy.checksum_levels)
         agrees = compute(bids, asks, self.symbol) == theirs
         if agrees:
             self.counts.checksums_passed += 1
