@@ -104,6 +104,7 @@ class Synchronizer:
         self._request = 0
         self._attempt = 0
         self._waiting = False
+        self._old = 0
         # Nothing was applied since the snapshot: a straddling delta may join it.
         self._fresh = False
         # Nothing is pending on the next delta: it may take the short way.
@@ -333,12 +334,7 @@ class Synchronizer:
             self._stale_since = now
         self._stale += 1
         self._settled = False  # the next delta that fits ends the run
-        # Newer by the venue's clock and older by its numbers: they started again.
-        newer = (
-            not self._fresh
-            and delta.last < self.book.sequence
-            and (delta.time or 0.0) > (self._time or math.inf)
-        )
+        newer = not self._fresh and _restarted(delta, self.book.sequence, self._time)
         worn = (
             self._stale >= self.policy.stale_deltas
             or now - self._stale_since >= self.policy.stale_seconds
@@ -361,7 +357,11 @@ class Synchronizer:
         """See what is missing between the last buffered delta and this one."""
         if not self._buffer:
             return []
-        end = self._buffer[-1].last
+        newest = self._buffer[-1]
+        end = newest.last
+        if _restarted(delta, end, newest.time):
+            self._drop_buffer()
+            return []
         if relate(delta, end) is not Relation.GAP:
             return []
         self.counts.gaps += 1
@@ -425,7 +425,7 @@ class Synchronizer:
             if relation is Relation.GAP or (
                 relation is Relation.OVERLAP and not self._may_overlap
             ):
-                return self._retry(now)
+                return self._too_old(now)
             delta = self._next_buffered()
             if relation is Relation.STALE:
                 self.counts.stale += 1
@@ -444,6 +444,14 @@ class Synchronizer:
             joined = True
         return self._joined(now, joined=joined)
 
+    def _too_old(self, now: float) -> list[Output]:
+        """The snapshot does not reach the buffer: keep that, within reason."""
+        self._old += 1
+        if self._old >= self.policy.old_snapshots:
+            self._old = 0
+            self._drop_buffer()
+        return self._retry(now)
+
     def _joined(self, now: float, *, joined: bool) -> list[Output]:
         if joined:
             return self._go_live(now)
@@ -453,7 +461,7 @@ class Synchronizer:
         return []
 
     def _go_live(self, now: float) -> list[Output]:
-        self._attempt = 0
+        self._attempt = self._old = 0
         self._stale = 0
         self._waiting = False
         self._quiet_at = self._snapshot_at = None
@@ -582,3 +590,9 @@ class Synchronizer:
         self.dirty = True
         if self.state is State.SYNCING and cause in FAULTS:
             self.counts.resyncs += 1
+
+
+def _restarted(delta: Delta, sequence: int, time: float | None) -> bool:
+    """Newer by the venue's clock, older by its numbers: these started again."""
+    older = delta.last < sequence and not delta.reset
+    return older and (delta.time or 0.0) > (time or math.inf)

@@ -682,3 +682,38 @@ def test_status_says_age_and_since():
 
 def test_repr_is_observable_state():
     assert repr(live(100)) == "<Synchronizer X live@100>"
+
+
+# -- numbers that start again while a snapshot is on its way ----------------------------
+
+
+def test_numbers_that_start_again_while_waiting_empty_the_buffer():
+    """Found by `booksync demo --seed 5`: the old numbers' buffer was kept for ever."""
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(1000, 1010, time=10.0), now=0.0)
+    sync.receive(delta(5, 6, time=11.0), now=0.1)
+    assert sync.receive_snapshot(snapshot(5), 0.2, request=1) == [Synced("X", 6)]
+    assert adds_up(sync)
+
+
+def test_repeated_delta_in_the_buffer_does_not_empty_it():
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(100, 101, time=10.0), now=0.0)
+    sync.receive(delta(101, 102, time=11.0), now=0.1)
+    sync.receive(delta(100, 101, time=10.0), now=0.2)
+    assert sync.status().counts.buffered == 3
+
+
+def test_snapshots_that_stay_too_old_mean_that_the_numbers_started_again():
+    sync = Synchronizer("X", Policy(old_snapshots=3))
+    sync.connected(now=0.0)
+    sync.receive(delta(1000, 1010), now=0.0)
+    sync.receive(delta(5, 6), now=0.1)
+    for request in range(1, 4):
+        again = sync.receive_snapshot(snapshot(5), 0.2, request=request)
+        assert kinds(again) == ["FetchSnapshot"]
+    sync.receive(delta(6, 7), now=0.3)
+    assert kinds(sync.receive_snapshot(snapshot(6), 0.4, request=4)) == ["Synced"]
+    assert adds_up(sync)
