@@ -19,7 +19,7 @@ from booksync.queries import Queries, Window, quoted
 
 __all__ = ["Book", "Level", "Window", "canonical"]
 
-#: Changes remembered for ``changes_since``.
+#: Changes that a book remembers once :meth:`Book.changes_since` was asked.
 MEMORY = 1_024
 
 
@@ -109,7 +109,8 @@ class Book(Queries):
         self._asks = self._asks_held
         self._cause: str | None = None
         self._window: Window | None = None
-        self._recent: deque[Delta | Snapshot] = deque(maxlen=MEMORY)
+        # Made by the first changes_since: who never asks does not pay for memory.
+        self._recent: deque[Delta | Snapshot] | None = None
 
     # -- writing --------------------------------------------------------------------
 
@@ -144,7 +145,8 @@ class Book(Queries):
         self.version += 1
         self.time = delta.time
         self.received = now
-        self._recent.append(delta)
+        if self._recent is not None:
+            self._recent.append(delta)
         if self._depth is not None:
             self._cut(self._depth)
 
@@ -153,7 +155,8 @@ class Book(Queries):
         self.version += 1
         self.time = message.time
         self.received = now
-        self._recent.append(message)
+        if self._recent is not None:
+            self._recent.append(message)
         if self._depth is not None:
             self._cut(self._depth)
 
@@ -228,17 +231,27 @@ class Book(Queries):
         """
         Levels that changed after ``version``, with their sizes of now (0 = gone).
 
-        O(k) for k changed levels.
+        O(k) for k changed levels. The first call makes the book remember; say
+        ``book.changes_since(book.version)`` to begin.
 
         Raises:
-            ConfigurationError: If ``version`` is too old to say (``MEMORY`` changes),
-                or lies ahead, or a snapshot replaced the book since.
+            ConfigurationError: If ``version`` is not remembered (too old, ahead, or
+                from before the first call), or a snapshot replaced the book since.
+
+        >>> book = Book("X")
+        >>> book.changes_since(book.version)
+        []
+        >>> book.apply(Delta("X", 0, 1, [("9", "1")], []))
+        >>> book.changes_since(0)
+        [('bid', Level(price=Decimal('9'), size=Decimal('1')))]
 
         """
+        if self._recent is None:
+            self._recent = deque(maxlen=MEMORY)
         steps = self.version - version
-        recent = list(self._recent)[len(self._recent) - steps :] if steps else []
         if not 0 <= steps <= len(self._recent):
             raise ConfigurationError(f"version {version} is not remembered")
+        recent = list(self._recent)[len(self._recent) - steps :]
         if any(type(message) is Snapshot for message in recent):
             raise ConfigurationError(f"a snapshot replaced the book since {version}")
         changed: dict[tuple[SideName, Number], None] = {}

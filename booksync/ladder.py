@@ -1,34 +1,50 @@
 """
-One side of a book: a ``dict`` of price -> size, and its prices in a ``SortedList``.
+One side of a book: what is offered at each price, best price first.
 
-A change of size touches the ``dict`` alone. Numbers are checked once, where they are
-taken: an exact side keeps sizes as the venue wrote them and converts those that are
-read.
+``_held`` is the truth: a ``dict`` of price -> size. Changes go there and nowhere else,
+and prices that came or went are noted in ``_touched``: keeping thousands of prices in
+order at each change would cost more than all the rest, and hardly anybody looks beyond
+the best few. Order is made from the notes when it is read, in two steps:
+
+* ``_near``: the prices from the best one to an edge, in a plain sorted list of some
+  hundreds at most. The top of a book needs no more.
+* ``_order``: all prices, in a ``SortedList``, made when a rank or a range beyond the
+  edge is asked for, and then kept up by what was touched since.
+
+Numbers are checked once, where they are taken. An exact side keeps sizes as the venue
+wrote them and converts those that are read.
 """
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
-from itertools import islice
-from math import inf, isfinite
+from itertools import chain, islice
+from math import inf, isfinite, isqrt
 from typing import Any, Literal, TypeAlias
 
 from sortedcontainers import SortedList
 
 from booksync.errors import MalformedMessage
-from booksync.exact import Level, Number, parse, plain
+from booksync.exact import MAX_NUMBER_LENGTH, Level, Number, parse, plain
 from booksync.messages import Levels
 
 __all__ = ["Ladder", "SideName"]
 
 SideName: TypeAlias = Literal["bid", "ask"]
 
-#: Texts remembered with what they mean, for prices and for sizes each.
+#: Price texts remembered with their numbers.
 MEMORY = 4_096
+#: Prices, from the best one, that a refill puts in order; grows with the side's root.
+REACH = 128
+#: A refill is due when so few are left.
+FEW = 8
 
 _UNREAD: Any = object()
+_PLAIN = "0123456789."
 _make = tuple.__new__  # Level(...) at half the price
 
 
@@ -52,13 +68,17 @@ class Ladder:
     __slots__ = (
         "_best",
         "_bid",
+        "_edge",
         "_exact",
         "_held",
         "_least",
+        "_near",
+        "_noted",
         "_order",
         "_prices",
         "_sizes",
         "_texts",
+        "_touched",
     )
 
     def __init__(
@@ -73,7 +93,11 @@ class Ladder:
         self._exact = numbers is Decimal
         self._least = -inf if signed else 0.0
         self._held: dict[Any, Any] = {}
-        self._order: SortedList[Any] = SortedList()
+        self._touched: list[Any] = []
+        self._near: list[Any] = []
+        self._edge: Any = None
+        self._order: SortedList[Any] | None = None
+        self._noted: list[Any] = []
         self._best: Any = None
         self._prices: dict[Any, Decimal] = {}
         self._sizes: dict[Any, bool] = {}
@@ -86,7 +110,8 @@ class Ladder:
         """
         Write ``levels`` over the side: sizes are absolute, 0 removes the level.
 
-        Where a price is listed twice, the last one counts. O(k log n) for k levels.
+        Where a price is listed twice, the last one counts. O(k) for k levels; the next
+        read pays O(log n) for each that came or went.
 
         Raises:
             MalformedMessage: If some level is none. Others may have been written.
@@ -95,91 +120,109 @@ class Ladder:
         self._best = _UNREAD
         if self._exact:
             self._apply_exact(levels)
-        elif self._texts is not None:
-            self._apply_texts(levels)
-        else:
+        elif self._texts is None:
             self._apply_floats(levels)
+        else:
+            self._apply_texts(levels)
+        if len(self._touched) > MEMORY:
+            self._catch_up()
 
     def _apply_floats(self, levels: Any) -> None:
-        held, order, least = self._held, self._order, self._least
+        try:
+            self._write_floats(levels)
+        except TypeError:
+            # Writing again what was written is harmless: sizes are absolute.
+            self._write_floats([self._checked_floats(p, s) for p, s in levels])
+
+    def _write_floats(self, levels: Any) -> None:
+        held, touch, least = self._held, self._touched.append, self._least
         for price, size in levels:
-            if type(price) is not float or type(size) is not float:
-                self._apply_floats([self._checked_float(price, size)])
-            elif 0.0 < size < inf:
+            if 0.0 < size < inf:
                 if price not in held:
+                    if type(price) is not float or type(size) is not float:
+                        raise TypeError
                     if not least < price < inf:
                         raise MalformedMessage(f"not a price: {price}")
-                    order.add(price)
+                    touch(price)
                 held[price] = size
             elif size == 0.0:
-                if held.pop(price, None) is not None:
-                    order.remove(price)
+                if price in held:
+                    del held[price]
+                    touch(price)
             else:
                 raise MalformedMessage(f"not a size: {size}")
 
-    def _checked_float(self, price: object, size: object) -> tuple[float, float]:
-        numbers = [
+    def _checked_floats(self, price: object, size: object) -> tuple[float, float]:
+        read = [
             parse(repr(number) if type(number) is float else number)
             for number in (price, size)
         ]
-        self._check(*numbers)
-        return float(numbers[0]), float(numbers[1])
+        if not self._least < read[0]:
+            raise MalformedMessage(f"not a price: {read[0]}")
+        if read[1] < 0:
+            raise MalformedMessage(f"not a size: {read[1]}")
+        return float(read[0]), float(read[1])
 
     def _apply_texts(self, levels: Levels) -> None:
+        texts = self._texts
         for price, size in levels:
-            key, number = self._checked_float(price, size)
+            key, number = self._checked_floats(price, size)
             self._apply_floats([(key, number)])
-            assert self._texts is not None
-            if number:
-                self._texts[key] = plain(price), plain(size)
-            else:
-                self._texts.pop(key, None)
+            if texts is not None and number:
+                texts[key] = plain(price), plain(size)
+            elif texts is not None:
+                texts.pop(key, None)
 
     def _apply_exact(self, levels: Any) -> None:
-        held, order = self._held, self._order
-        prices, sizes = self._prices, self._sizes
+        held, touch = self._held, self._touched.append
+        known_price, known_size = self._prices.get, self._sizes.get
         for price, size in levels:
-            key = prices.get(price)
+            key = known_price(price)
             if key is None:
                 key = self._admit(price)
-            positive = sizes.get(size)
+            positive = known_size(size)
             if positive is None:
                 positive = self._believe(size)
             if positive:
                 if key not in held:
-                    order.add(key)
+                    touch(key)
                 held[key] = size
-            elif held.pop(key, None) is not None:
-                order.remove(key)
-
-    def _admit(self, price: Any) -> Decimal:
-        """Take a price that was not seen before."""
-        number = parse(price)
-        if not self._least < number:
-            raise MalformedMessage(f"not a price: {number}")
-        if len(self._prices) >= MEMORY:
-            self._prices.clear()
-        if type(price) is str:
-            self._prices[price] = number
-        return number
+            elif key in held:
+                del held[key]
+                touch(key)
 
     def _believe(self, size: Any) -> bool:
-        """Say whether a size that was not seen before is positive."""
-        number = parse(size)
-        if number < 0:
-            raise MalformedMessage(f"not a size: {number}")
-        positive = bool(number)
+        """Say whether a size that was not seen lately is more than nothing."""
+        if type(size) is not str:
+            return _believed(size)
+        # Plain digits need no more than C's float to tell zero; others a closer look.
+        plain_digits = size and not size.strip(_PLAIN)
+        positive = _positive(size) if plain_digits else _believed(size)
         if len(self._sizes) >= MEMORY:
             self._sizes.clear()
-        if type(size) is str:
-            self._sizes[size] = positive
+        self._sizes[size] = positive
         return positive
 
-    def _check(self, price: Decimal, size: Decimal) -> None:
-        if not self._least < price:
-            raise MalformedMessage(f"not a price: {price}")
-        if size < 0:
-            raise MalformedMessage(f"not a size: {size}")
+    def _admit(self, price: Any) -> Decimal:
+        """Take a price that was not seen lately."""
+        if (
+            type(price) is str
+            and len(price) <= MAX_NUMBER_LENGTH
+            and price
+            and not price.strip(_PLAIN)
+            and price.count(".") <= 1
+            and price != "."
+        ):
+            number = Decimal(price)
+        else:
+            number = parse(price)
+        if not self._least < number:
+            raise MalformedMessage(f"not a price: {number}")
+        if type(price) is str:
+            if len(self._prices) >= MEMORY:
+                self._prices.clear()
+            self._prices[price] = number
+        return number
 
     def load(self, levels: Levels) -> None:
         """
@@ -190,69 +233,162 @@ class Ladder:
 
         """
         self._held.clear()
-        self._order.clear()
         if self._texts is not None:
             self._texts.clear()
         self.apply(levels)
+        self._touched.clear()
+        self._noted.clear()
+        self._order = None
+        self._prices.clear()
+        self._refill()
 
     def truncate(self, count: int) -> None:
         """Drop the levels worse than the best ``count``. O(log n) for each."""
-        excess = len(self._order) - count
-        for _ in range(excess):
-            price = self._order.pop(0 if self._bid else -1)
+        excess = len(self._held) - count
+        if excess <= 0:
+            return
+        keys = self._ordered()
+        worst = list(keys[:excess] if self._bid else keys[count:])
+        for price in worst:
             del self._held[price]
             if self._texts is not None:
                 self._texts.pop(price, None)
-        if excess > 0:
-            self._best = _UNREAD
+        self._touched += worst
+        self._best = _UNREAD
+
+    # -- keeping order --------------------------------------------------------------
+
+    def _catch_up(self) -> None:
+        """Put what came and went into ``_near``. O(log n) for each."""
+        edge, near = self._edge, self._near
+        if edge is None:
+            self._place(self._touched)
+        elif self._bid:
+            self._place([price for price in self._touched if price >= edge])
+        else:
+            self._place([price for price in self._touched if price <= edge])
+        if self._order is not None:
+            self._noted += self._touched
+            if len(self._noted) > REACH + len(self._held) // 4:
+                self._order = None
+                self._noted.clear()
+        self._touched.clear()
+        if len(near) > 4 * self._reach():
+            self._keep_near(near)
+        elif len(near) < FEW and len(near) < len(self._held):
+            self._refill()
+
+    def _place(self, touched: list[Any]) -> None:
+        """Insert into ``_near`` what is held, and delete from it what is not."""
+        held, near = self._held, self._near
+        for price in touched:
+            at = bisect_left(near, price)
+            there = at < len(near) and near[at] == price
+            if price in held:
+                if not there:
+                    near.insert(at, price)
+            elif there:
+                del near[at]
+
+    def _reach(self) -> int:
+        return REACH + 2 * isqrt(len(self._held))
+
+    def _refill(self) -> None:
+        """Put the best prices in order."""
+        held, reach = self._held, self._reach()
+        if len(held) <= 2 * reach:
+            self._near = sorted(held)
+            self._edge = None
+        elif self._order is not None:
+            self._keep_near(self._ordered())
+        else:
+            pick = heapq.nlargest if self._bid else heapq.nsmallest
+            self._keep_near(sorted(pick(reach, held)))
+
+    def _keep_near(self, keys: Any) -> None:
+        """Keep the best of ``keys``, which are sorted, in order."""
+        reach = self._reach()
+        self._near = list(keys[-reach:] if self._bid else keys[:reach])
+        self._edge = self._near[0 if self._bid else -1]
+
+    def _ordered(self) -> Any:
+        """Return all prices, sorted; O(log n) for each change since it was asked."""
+        if self._touched:
+            self._catch_up()
+        if self._edge is None:
+            return self._near
+        order, held = self._order, self._held
+        if order is None:
+            self._noted.clear()
+            order = self._order = SortedList(held)
+        for price in self._noted:
+            if price not in held:
+                order.discard(price)
+            elif price not in order:
+                order.add(price)
+        self._noted.clear()
+        return order
+
+    def _first(self, count: int) -> list[Any]:
+        """Return the best ``count`` prices, best first."""
+        if self._touched:
+            self._catch_up()
+        near: list[Any] = self._near
+        if len(near) < count and self._edge is not None:
+            near = self._ordered()
+        return near[: -count - 1 : -1] if self._bid else near[:count]
 
     # -- reading, best first --------------------------------------------------------
 
     def _level(self, price: Any) -> Level:
         size = self._held[price]
         if type(size) is str:
-            size = _number(size)
+            size = _number(size) if self._exact else float(size)
         elif self._exact and type(size) is not Decimal:
             size = Decimal(size)
         return _make(Level, (price, size))
 
     def best(self) -> Level | None:
-        """Return the best level. O(1)."""
+        """Return the best level. O(1), but after changes as :meth:`apply` says."""
         best: Level | None = self._best
         if best is _UNREAD:
-            order = self._order
-            best = None if not order else self._level(order[-1 if self._bid else 0])
+            if self._touched:
+                self._catch_up()
+            near = self._near
+            best = self._level(near[-1 if self._bid else 0]) if near else None
             self._best = best
         return best
 
     def top(self, count: int | None = None) -> list[Level]:
         """Return the best ``count`` levels, or all. O(count)."""
-        order = self._order
-        total = len(order)
-        count = total if count is None else max(count, 0)
-        if count >= total:
-            return list(self)
-        found: Iterable[Any]
-        found = order[-count:] if self._bid and count else order[:count]
-        if self._bid:
-            found = reversed(found)
-        if not self._exact:
-            held = self._held
-            return [_make(Level, (price, held[price])) for price in found]
-        return [self._level(price) for price in found]
+        if count is None or count > len(self._held):
+            count = len(self._held)
+        found = self._first(max(count, 0))
+        if self._exact:
+            return list(map(self._level, found))
+        held = self._held
+        return [_make(Level, (price, held[price])) for price in found]
 
     def texts(self, count: int) -> list[tuple[str, str]]:
         """Return the best ``count`` levels as text without exponent. O(count)."""
-        found = islice(self._walk(), count)
+        found = self._first(count)
         if self._texts is not None:
             return [self._texts[price] for price in found]
-        return [
-            (format(level.price, "f"), plain(self._held[level.price]))
-            for level in map(self._level, found)
-        ]
+        held = self._held
+        return [(format(price, "f"), plain(held[price])) for price in found]
 
     def _walk(self) -> Iterator[Any]:
-        return reversed(self._order) if self._bid else iter(self._order)
+        """Yield all prices, best first; who stops early pays for little."""
+        if self._touched:
+            self._catch_up()
+        near = self._near
+        start: Iterable[Any] = reversed(near) if self._bid else iter(near)
+        return chain(start, self._beyond(len(near)))
+
+    def _beyond(self, known: int) -> Iterator[Any]:
+        if self._edge is not None:
+            keys = self._ordered()
+            yield from islice(reversed(keys) if self._bid else keys, known, None)
 
     def __len__(self) -> int:
         """Count the levels. O(1)."""
@@ -264,9 +400,9 @@ class Ladder:
 
     def at(self, rank: int) -> Level | None:
         """Return the level that has ``rank`` better ones. O(log n)."""
-        if not 0 <= rank < len(self._order):
+        if not 0 <= rank < len(self._held):
             return None
-        return self._level(self._order[-1 - rank if self._bid else rank])
+        return self._level(self._ordered()[-1 - rank if self._bid else rank])
 
     def size(self, price: Number) -> Number | None:
         """Return the size at ``price``; ``None`` where there is no level. O(1)."""
@@ -274,21 +410,33 @@ class Ladder:
 
     def better(self, price: Number) -> int:
         """Count the levels that are better than ``price``. O(log n)."""
+        keys = self._ordered()
         if self._bid:
-            return len(self._order) - self._order.bisect_right(price)
-        return self._order.bisect_left(price)
+            return len(keys) - _right(keys, price)
+        return _left(keys, price)
 
     def between(self, low: Number | None, high: Number | None) -> list[Level]:
         """Return the levels from ``low`` to ``high``, both included. O(log n + k)."""
-        found = self._order.irange(low, high, reverse=self._bid)
-        return list(map(self._level, found))
+        keys = self._ordered()
+        start = 0 if low is None else _left(keys, low)
+        stop = len(keys) if high is None else _right(keys, high)
+        found = keys[start:stop]
+        return list(map(self._level, reversed(found) if self._bid else found))
 
     # -- checking -------------------------------------------------------------------
 
     def check(self) -> None:
         """Assert every invariant. O(n log n); for tests."""
-        assert list(self._order) == sorted(self._held)
+        every = sorted(self._held)
+        if self._touched:
+            self._catch_up()
+        edge = self._edge
+        if edge is not None:
+            near = [p for p in every if (p >= edge if self._bid else p <= edge)]
+            assert self._near == near
+        assert list(self._ordered()) == every
         assert self.best() == next(iter(self), None)
+        assert [level.price for level in self] == every[:: -1 if self._bid else 1]
         for price, size in self:
             assert isfinite(price)
             assert price > self._least
@@ -296,3 +444,29 @@ class Ladder:
             assert size > 0
         if self._texts is not None:
             assert self._texts.keys() == self._held.keys()
+
+
+def _positive(size: str) -> bool:
+    """Whether a size of plain digits is more than nothing."""
+    if len(size) > MAX_NUMBER_LENGTH:
+        raise MalformedMessage(f"number too long: {size[:24]!r}...")
+    try:
+        return float(size) > 0.0
+    except ValueError:
+        raise MalformedMessage(f"not a number: {size!r}") from None
+
+
+def _believed(size: object) -> bool:
+    """Whether a size of any other spelling is more than nothing."""
+    number = parse(size)
+    if number < 0:
+        raise MalformedMessage(f"not a size: {number}")
+    return bool(number)
+
+
+def _left(keys: Any, price: Any) -> int:
+    return bisect_left(keys, price) if type(keys) is list else keys.bisect_left(price)
+
+
+def _right(keys: Any, price: Any) -> int:
+    return bisect_right(keys, price) if type(keys) is list else keys.bisect_right(price)

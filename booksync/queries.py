@@ -477,15 +477,13 @@ def _imported(name: str) -> Any:
 class FrozenLadder(Ladder):
     """A side that no longer changes."""
 
-    __slots__ = ("_tops",)
+    __slots__ = ()
 
-    def __init__(self, levels: list[Level], name: SideName) -> None:
-        super().__init__(name)
-        self._tops = tuple(levels)
+    def __init__(self, levels: list[Level], name: SideName, numbers: Any) -> None:
+        super().__init__(name, numbers=numbers, signed=True)
         self._held = dict(levels)
-        self._order.update(self._held)
-        self._best = self._tops[0] if levels else None
-        self._exact = not levels or isinstance(levels[0].price, Decimal)
+        self._refill()
+        self._best = levels[0] if levels else None
 
     def apply(self, levels: Any) -> None:
         """Refuse: it is frozen."""
@@ -508,8 +506,8 @@ class FrozenBook(Queries):
         self.numbers = book.numbers
         self.window = book.window
         self.time = getattr(book, "time", None)
-        self._bids = FrozenLadder(book.bids(), "bid")
-        self._asks = FrozenLadder(book.asks(), "ask")
+        self._bids = FrozenLadder(book.bids(), "bid", book.numbers)
+        self._asks = FrozenLadder(book.asks(), "ask", book.numbers)
 
     def __hash__(self) -> int:  # type: ignore[override]
         """Hash of the levels. O(n)."""
