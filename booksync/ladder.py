@@ -36,8 +36,9 @@ __all__ = ["Ladder", "SideName"]
 
 SideName: TypeAlias = Literal["bid", "ask"]
 
-#: Price texts remembered with their numbers.
-MEMORY = 4_096
+#: Texts remembered with what they mean, for prices and for sizes, by all books
+#: together: some 20 MB at the most.
+MEMORY = 65_536
 #: Prices, from the best one, that a refill puts in order; grows with the side's root.
 REACH = 128
 #: A refill is due when so few are left.
@@ -48,7 +49,13 @@ _PLAIN = "0123456789."
 _make = tuple.__new__  # Level(...) at half the price
 
 
-@lru_cache(MEMORY)
+#: Texts of positive numbers, and what they mean.
+_prices: dict[Any, Decimal] = {}
+#: Texts of sizes, and whether they are more than nothing.
+_sizes: dict[Any, bool] = {}
+
+
+@lru_cache(4_096)
 def _number(text: str) -> Decimal:
     return Decimal(text)
 
@@ -75,8 +82,6 @@ class Ladder:
         "_near",
         "_noted",
         "_order",
-        "_prices",
-        "_sizes",
         "_texts",
         "_touched",
     )
@@ -99,8 +104,6 @@ class Ladder:
         self._order: SortedList[Any] | None = None
         self._noted: list[Any] = []
         self._best: Any = None
-        self._prices: dict[Any, Decimal] = {}
-        self._sizes: dict[Any, bool] = {}
         keep = texts and not self._exact
         self._texts: dict[float, tuple[str, str]] | None = {} if keep else None
 
@@ -175,14 +178,14 @@ class Ladder:
 
     def _apply_exact(self, levels: Any) -> None:
         held, touch = self._held, self._touched.append
-        known_price, known_size = self._prices.get, self._sizes.get
+        known_price, known_size = _prices.get, _sizes.get
         for price, size in levels:
             key = known_price(price)
             if key is None:
                 key = self._admit(price)
             positive = known_size(size)
             if positive is None:
-                positive = self._believe(size)
+                positive = _believe(size)
             if positive:
                 if key not in held:
                     touch(key)
@@ -190,18 +193,6 @@ class Ladder:
             elif key in held:
                 del held[key]
                 touch(key)
-
-    def _believe(self, size: Any) -> bool:
-        """Say whether a size that was not seen lately is more than nothing."""
-        if type(size) is not str:
-            return _believed(size)
-        # Plain digits need no more than C's float to tell zero; others a closer look.
-        plain_digits = size and not size.strip(_PLAIN)
-        positive = _positive(size) if plain_digits else _believed(size)
-        if len(self._sizes) >= MEMORY:
-            self._sizes.clear()
-        self._sizes[size] = positive
-        return positive
 
     def _admit(self, price: Any) -> Decimal:
         """Take a price that was not seen lately."""
@@ -218,10 +209,10 @@ class Ladder:
             number = parse(price)
         if not self._least < number:
             raise MalformedMessage(f"not a price: {number}")
-        if type(price) is str:
-            if len(self._prices) >= MEMORY:
-                self._prices.clear()
-            self._prices[price] = number
+        if type(price) is str and number > 0:
+            if len(_prices) >= MEMORY:
+                _prices.clear()
+            _prices[price] = number
         return number
 
     def load(self, levels: Levels) -> None:
@@ -239,7 +230,6 @@ class Ladder:
         self._touched.clear()
         self._noted.clear()
         self._order = None
-        self._prices.clear()
         self._refill()
 
     def truncate(self, count: int) -> None:
@@ -444,6 +434,19 @@ class Ladder:
             assert size > 0
         if self._texts is not None:
             assert self._texts.keys() == self._held.keys()
+
+
+def _believe(size: Any) -> bool:
+    """Say whether a size that was not seen lately is more than nothing."""
+    if type(size) is not str:
+        return _believed(size)
+    # Plain digits need no more than C's float to tell zero; others a closer look.
+    plain_digits = size and not size.strip(_PLAIN)
+    positive = _positive(size) if plain_digits else _believed(size)
+    if len(_sizes) >= MEMORY:
+        _sizes.clear()
+    _sizes[size] = positive
+    return positive
 
 
 def _positive(size: str) -> bool:
