@@ -8,11 +8,9 @@ import json
 import pkgutil
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import msgspec
-import sortedcontainers
 
 import benchmarks
 
@@ -41,8 +39,7 @@ def machine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "cpu": cpu(),
-        "msgspec": msgspec.__version__,
-        "sortedcontainers": sortedcontainers.__version__,
+        **{name: version(name) for name in ("msgspec", "sortedcontainers")},
     }
 
 

@@ -148,10 +148,12 @@ def run(*, rounds: int = ROUNDS) -> Iterator[dict[str, Any]]:
             "ratio": round(geometric_mean(found), 3),
         }
     for numbers in ("float", "decimal"):
-        pairs = zip(ratios[f"{numbers}/top10"], ratios[f"{numbers}/best"], strict=True)
+        tops, bests = ratios[f"{numbers}/top10"], ratios[f"{numbers}/best"]
         yield {
             "benchmark": "apply",
             "case": f"{numbers}/top10 to best",
             "workload": "geometric mean",
-            "ratio": round(geometric_mean(top / one for top, one in pairs), 3),
+            "ratio": round(
+                geometric_mean(t / b for t, b in zip(tops, bests, strict=True)), 3
+            ),
         }

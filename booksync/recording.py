@@ -16,7 +16,7 @@ import gzip
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -63,7 +63,8 @@ def _open(path: Path, mode: str) -> IO[bytes]:
             raise ConfigurationError(
                 "a .zst recording needs the extra: pip install 'booksync[zstd]'"
             ) from None
-        return zstandard.open(path, mode)  # type: ignore[return-value]
+        opened: IO[bytes] = zstandard.open(path, mode)
+        return opened
     return path.open(mode)
 
 
@@ -184,7 +185,7 @@ class Recording:
         number = 0
         try:
             with _open(self.path, "rb") as file:
-                reader = io.BufferedReader(file)  # type: ignore[arg-type]
+                reader = io.BufferedReader(cast("io.RawIOBase", file))
                 while line := reader.readline(MAX_LINE):
                     yield decode(line)
                     number += 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from booksync.book import Book
 
+from booksync.book import Book
 from booksync.errors import BookNotLive
 from booksync.events import (
     Changed,
@@ -684,7 +684,7 @@ def test_repr_is_observable_state():
     assert repr(live(100)) == "<Synchronizer X live@100>"
 
 
-# -- numbers that start again while a snapshot is on its way ----------------------------
+# -- numbers that start again while a snapshot is on its way --------------------
 
 
 def test_numbers_that_start_again_while_waiting_empty_the_buffer():

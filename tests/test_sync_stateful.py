@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -213,7 +214,7 @@ class Synchronizing(RuleBasedStateMachine):
 
 
 def machine(name, **attributes):
-    kind = type(name, (Synchronizing,), attributes)
+    kind: Any = type(name, (Synchronizing,), attributes)
     kind.TestCase.settings = settings(stateful_step_count=60, deadline=None)
     return kind.TestCase
 
