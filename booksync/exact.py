@@ -1,9 +1,8 @@
 """
 Numbers as venues write them: checked, exact, spelled one way.
 
-A wire number is hostile until :func:`parse` or :func:`plain` has seen it: it may be
-``"NaN"``, a billion digits long, or mean a number whose sum with another needs a
-gigabyte.
+A number from the wire is hostile until :func:`parse` or :func:`plain` has seen it: it
+may be ``"NaN"``, a megabyte long, or so large that adding 1 to it takes a gigabyte.
 """
 
 from __future__ import annotations
@@ -27,23 +26,24 @@ __all__ = [
 ]
 
 MAX_NUMBER_LENGTH = 64
-"""Characters of the longest number that is believed."""
+"""Characters of the longest number that is taken, spelled without exponent."""
 
 MAX_EXPONENT = 40
-"""Largest power of ten, either way, that a number with an exponent may have."""
+"""Largest power of ten, either way, of a number that is written with an exponent."""
 
 Number: TypeAlias = Any
 """
 ``Decimal`` in an exact book, ``float`` in a book with ``numbers=float``.
 
-Which of them is known at run time only, so type checkers are told ``Any``.
+Only the running program knows which, so type checkers are told ``Any``.
 """
 
-#: Sums and products of believed numbers need at most some 300 digits.
 EXACT = Context(prec=512)
-_QUOTIENT = Context(prec=34)
+"""Adds and multiplies any numbers that are taken without rounding."""
 
+_QUOTIENTS = Context(prec=34)
 _SPELLING = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_DIGITS = "0123456789."
 
 
 class Level(NamedTuple):
@@ -52,7 +52,7 @@ class Level(NamedTuple):
 
     Args:
         price: In quote asset for one unit.
-        size: In the unit the venue uses: base asset, or contracts.
+        size: In the venue's unit: base asset, or contracts.
 
     """
 
@@ -62,10 +62,10 @@ class Level(NamedTuple):
 
 def parse(number: object) -> Decimal:
     """
-    Read a number from the wire, exactly.
+    Read a number from the wire, exactly. A sign is accepted here.
 
-    >>> parse("0.10000000"), parse(7)
-    (Decimal('0.10000000'), Decimal('7'))
+    >>> parse("0.10000000"), parse(7), parse("1e-8")
+    (Decimal('0.10000000'), Decimal('7'), Decimal('1E-8'))
 
     Args:
         number: Text, ``Decimal`` or ``int``.
@@ -73,7 +73,7 @@ def parse(number: object) -> Decimal:
     Raises:
         MalformedMessage: If it is anything else (``bool`` and ``float`` too), is not
             finite, is longer than ``MAX_NUMBER_LENGTH``, or has an exponent beyond
-            ``MAX_EXPONENT``. Signs are accepted here.
+            ``MAX_EXPONENT``.
 
     """
     if type(number) is str:
@@ -82,63 +82,54 @@ def parse(number: object) -> Decimal:
         if not _SPELLING.fullmatch(number):
             raise MalformedMessage(f"not a number: {number!r}")
         value = Decimal(number)
-        if number.translate(_NO_EXPONENT) == number:
-            return value
-    elif type(number) is Decimal or type(number) is int:
-        value = _bounded(number)
+    elif type(number) is Decimal and number.is_finite():
+        value = number
+    elif type(number) is int and number.bit_length() <= 4 * MAX_NUMBER_LENGTH:
+        value = Decimal(number)
     else:
-        kind = type(number).__name__
-        raise MalformedMessage(f"an exact book takes no {kind} for a number")
-    if abs(value.adjusted()) > MAX_EXPONENT:
-        raise MalformedMessage(f"number out of range: 1E{value.adjusted():+}")
-    return value
-
-
-_NO_EXPONENT = str.maketrans("", "", "eE")
-_HUGE = 10**MAX_NUMBER_LENGTH
-
-
-def _bounded(number: Decimal | int) -> Decimal:
-    """Refuse what is not finite, or has too many digits to be printed cheaply."""
-    if type(number) is int and abs(number) >= _HUGE:
-        raise MalformedMessage("number too long: an int")
-    value = Decimal(number)
-    if not value.is_finite():
-        raise MalformedMessage(f"not a number: {value}")
-    if len(value.as_tuple().digits) > MAX_NUMBER_LENGTH:
-        raise MalformedMessage("number too long: a Decimal")
+        raise MalformedMessage(f"not a number here: {type(number).__name__}")
+    exponent = value.adjusted()
+    if abs(exponent) > MAX_EXPONENT and not (type(number) is str and _is_plain(number)):
+        raise MalformedMessage(f"number out of range: 1E{exponent:+}")
     return value
 
 
 def plain(number: object) -> str:
     """
-    Spell a number from the wire without exponent; zeros at its end stay.
+    Spell a number from the wire without exponent; the zeros at its end stay.
 
-    >>> plain("1E-8"), plain("0.10"), plain(Decimal("2.50"))
-    ('0.00000001', '0.10', '2.50')
+    >>> plain("1E-8"), plain("0.10"), plain(Decimal("2.50")), plain(7)
+    ('0.00000001', '0.10', '2.50', '7')
 
     Raises:
-        MalformedMessage: As :func:`parse`.
+        MalformedMessage: As :func:`parse`; and if this takes more characters than
+            ``MAX_NUMBER_LENGTH``.
 
     """
-    value = parse(number)
-    if type(number) is str and number.translate(_NO_EXPONENT) == number:
-        return number
-    return format(value, "f")
+    text = number if type(number) is str else str(parse(number))
+    if len(text) > MAX_NUMBER_LENGTH or not _is_plain(text):
+        text = format(parse(number), "f")
+        if len(text) > MAX_NUMBER_LENGTH:
+            raise MalformedMessage(f"number too long: {text[:24]!r}...")
+    return text
+
+
+def _is_plain(text: str) -> bool:
+    """Whether ``text`` has digits only, and perhaps one point among or beside them."""
+    return not text.strip(_DIGITS) and text.count(".") < min(len(text), 2)
 
 
 def canonical(number: Number) -> str:
     """
-    Spell ``number`` so that equal numbers are equal text: ``0.5``, ``100``, ``0``.
+    Spell a number so that equal numbers are equal text: ``0.5``, ``100``, ``0``.
 
-    No exponent, no trailing zeros, no ``-0``. A float is spelled by its shortest
-    ``repr``. Idempotent (on ``Decimal`` of its result).
+    No exponent, no zeros at the end, no ``-0``. A float is its shortest ``repr``.
 
     >>> canonical(Decimal("1E+2")), canonical(Decimal("0.50")), canonical(0.1)
     ('100', '0.5', '0.1')
 
     """
-    text = format(Decimal(repr(number) if type(number) is float else number), "f")
+    text = format(Decimal(repr(number) if isinstance(number, float) else number), "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -146,12 +137,12 @@ def canonical(number: Number) -> str:
 
 def divide(dividend: Number, divisor: Number) -> Number:
     """
-    Divide; a ``Decimal`` result has 34 significant digits.
+    Divide; a ``Decimal`` quotient has 34 significant digits.
 
-    >>> divide(1.0, 4.0), divide(Decimal(1), Decimal(4))
-    (0.25, Decimal('0.25'))
+    >>> divide(1.0, 4.0), divide(Decimal(2), Decimal(3))
+    (0.25, Decimal('0.6666666666666666666666666666666667'))
 
     """
-    if isinstance(dividend, Decimal):
-        return _QUOTIENT.divide(dividend, divisor)
-    return dividend / divisor
+    if isinstance(dividend, float):
+        return dividend / divisor
+    return _QUOTIENTS.divide(dividend, divisor)

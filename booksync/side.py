@@ -1,67 +1,70 @@
 """
 One side of a book: what is offered at each price, best price first.
 
-``_held`` is the truth, a ``dict`` of key -> level. Changes go there and nowhere else,
-and the keys that came or went are noted in ``_touched``: keeping thousands of keys in
-order at each change would cost more than all the rest, and hardly anybody looks beyond
-the best few. Order is made from the notes, when it is read, in two steps:
+The levels are a ``dict``, and changes go there and nowhere else. Keys that come or go
+are noted in ``_touched``: to keep thousands of keys in order at each change would cost
+more than all the rest, and hardly anybody looks beyond the best few. Order is made
+from the notes when it is read, in two steps:
 
-* ``_near`` are the keys from the best one to an edge, ``_low`` to ``_high``, in a plain
-  list: at most some hundreds. The top of a book needs no more.
-* ``_order`` are all keys in a ``SortedList``, for ranks and ranges beyond the edge.
-  ``_noted`` are the keys that it has not heard of. Where there are too many of them
-  because nobody asks, it is dropped; who asks next pays for sorting anew, which those
-  many changes had saved.
+* ``_near`` are the keys from the best one to an edge (those from ``_low`` to
+  ``_high``), in a plain list of at most some hundreds. The top of a book needs no more.
+* ``_order`` are all keys, in a ``SortedList``, for ranks and ranges beyond the edge;
+  ``_noted`` are keys of which it has not heard yet. If these become too many because
+  nobody asks, the order is dropped. Whoever asks next pays for sorting anew, which is
+  less than those changes have saved.
 
-A key is what a price is found and ordered by: the price itself where numbers arrive as
-floats. Where they arrive as text, levels stay text and are converted when they are
-read, and a key is the float next to the price: another one for each price of up to 15
-significant digits (C's ``DBL_DIG``). A side that meets a finer price takes ``Decimal``
-keys from then on, which is slower, and right.
+A key is what a price is found and ordered by: the price itself where numbers come as
+floats. Where they come as text, levels stay text, are converted when they are read,
+and have as key the float next to the price. It is another one for each price of up to
+15 significant digits (``DBL_DIG`` of C). A side that meets a finer price takes
+``Decimal`` keys from then on, which are slower.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from functools import lru_cache
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
 from itertools import islice
 from math import inf, isfinite
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 from sortedcontainers import SortedList
 
-from booksync.exact import Level, Number
+from booksync.errors import MalformedMessage
+from booksync.exact import MAX_NUMBER_LENGTH, Level, Number, canonical, parse, plain
 from booksync.messages import Levels
 
 __all__ = ["FloatSide", "Side", "SideName", "TextSide"]
 
 SideName: TypeAlias = Literal["bid", "ask"]
+"""Which side: of the buyers or of the sellers."""
 
-Key: TypeAlias = Any  # float, or Decimal
+Key: TypeAlias = Any  # float or Decimal
 
-REACH = 32
-"""Levels, from the best one, that a refill puts in order."""
+REACH = 64
+"""Levels from the best one that are put in order at first."""
 
 FARTHEST = 1024
-"""The most that it puts in order, where deep tops are read."""
+"""Levels that are kept in order at most, where somebody reads the top that deep."""
 
 _UNREAD: Any = object()
-_PLAIN = b"0123456789."
-_DIGITS = 15
+_DIGITS = "0123456789."
+_PLAIN = _DIGITS.encode()
+_FLOAT_DIGITS = 15
+_REMEMBERED = 128
+_NOT_TEXTS = (AttributeError, IndexError, TypeError, ValueError, InvalidOperation)
+_DOWN = Context(prec=_FLOAT_DIGITS, rounding=ROUND_FLOOR)
+_UP = Context(prec=_FLOAT_DIGITS, rounding=ROUND_CEILING)
 
-_make = tuple.__new__  # Level(...) at half the price
-_decimal = lru_cache(1024)(Decimal)
-
-
-class _Odd(Exception):
-    """Some level is not what the fast path takes."""
+_second = itemgetter(1)
+_make = tuple.__new__  # _make(Level, ...) is Level(...) in half the time
 
 
 class Side:
     """
-    The levels of one side. Use :class:`FloatSide` or :class:`TextSide`.
+    The levels of one side. Made as :class:`FloatSide` or :class:`TextSide`.
 
     Args:
         name: ``"bid"`` (best is highest) or ``"ask"`` (best is lowest).
@@ -92,30 +95,47 @@ class Side:
         self._touched: list[Key] = []
         self._noted: list[Key] = []
         self._order: SortedList[Key] | None = None
-        self._best: Any = _UNREAD
-        self._refill([])
+        self._best: Any = None
+        self._fill([])
 
-    # -- for the two kinds ----------------------------------------------------------
+    # -- what the two kinds do differently ------------------------------------------
 
     def apply(self, levels: Levels) -> None:
         """
-        Write ``levels`` over the side: sizes are absolute, 0 removes the level.
+        Write levels over the side: sizes are absolute, 0 removes the level. Idempotent.
 
-        Where a price is listed twice, the last one counts. O(k) for k levels; the next
-        read pays at most O(log n) for each.
+        The last one counts where a price is listed twice; removing a level that is
+        not there is normal. O(k) for k levels, and O(log n) each for those that came
+        or went, once, when order is next needed.
 
         Raises:
-            MalformedMessage: If some level is none. Others may have been written.
+            MalformedMessage: If one of them is no level. Others may have been written.
 
         """
+        raise NotImplementedError
+
+    def _level(self, key: Key) -> Level:
+        """Make the level that is held under ``key``."""
         raise NotImplementedError
 
     def _levels(self, keys: Iterable[Key]) -> list[Level]:
         """Make the levels that are held under ``keys``."""
         raise NotImplementedError
 
-    def _key(self, price: Number) -> Key:
-        """Say what a price, in this book's numbers, is held under."""
+    def _drop(self, key: Key) -> None:
+        """Forget the level that is held under ``key``."""
+        raise NotImplementedError
+
+    def _clear(self) -> None:
+        """Forget every level."""
+        raise NotImplementedError
+
+    def _bound(self, price: Number, *, up: bool) -> Key:
+        """
+        Say which key is next to ``price``: at or above it, or at or below it.
+
+        It is the same one both ways if and only if there could be a level at it.
+        """
         raise NotImplementedError
 
     # -- writing --------------------------------------------------------------------
@@ -128,18 +148,15 @@ class Side:
             MalformedMessage: As :meth:`apply`.
 
         """
-        self._held.clear()
+        self._clear()
         self.apply(levels)
-        self._order = None
-        self._noted.clear()
-        self._touched.clear()
-        self._refill(sorted(self._held))
+        self._restart()
 
     def truncate(self, count: int) -> list[Level]:
         """
         Drop the levels worse than the best ``count``; return them.
 
-        O(log n) for each level dropped, or changed since order was last needed.
+        O(log n) for each, and for each that came or went since order was last needed.
         """
         excess = len(self._held) - count
         if excess <= 0:
@@ -148,35 +165,23 @@ class Side:
         worst = keys[:excess] if self._bid else keys[count:]
         dropped = self._levels(worst)
         for key in worst:
-            del self._held[key]
+            self._drop(key)
         self._touched += worst
         self._best = _UNREAD
         return dropped
 
     # -- keeping order --------------------------------------------------------------
 
-    def _catch_up(self) -> None:
-        """Put what came and went into ``_near``. O(log n) for each."""
-        held, near, low, high = self._held, self._near, self._low, self._high
-        for key in self._touched:
-            if low <= key <= high:
-                index = bisect_left(near, key)
-                if index < len(near) and near[index] == key:
-                    if key not in held:
-                        del near[index]
-                elif key in held:
-                    near.insert(index, key)
-        if self._order is not None:
-            self._noted += self._touched
-            if len(self._noted) > self._limit:
-                self._order = None
-                self._noted.clear()
+    def _restart(self) -> None:
+        """Make order anew. O(n log n)."""
+        self._order = None
         self._touched.clear()
-        if len(near) > 4 * self._reach:
-            self._refill(near, cut=True)
+        self._noted.clear()
+        self._best = _UNREAD
+        self._fill(sorted(self._held))
 
-    def _refill(self, keys: Any, *, cut: bool = False) -> None:
-        """Take the best of ``keys``, which are sorted, as the near ones."""
+    def _fill(self, keys: Any, *, cut: bool = False) -> None:
+        """Take the best of ``keys``, which are in order, as the near ones."""
         reach = self._reach
         self._low, self._high = -inf, inf
         if len(keys) <= 2 * reach and not cut:
@@ -189,22 +194,45 @@ class Side:
             self._high = self._near[-1]
         self._limit = REACH + len(self._held) // 4
 
+    def _catch_up(self) -> None:
+        """Make ``_near`` right: O(log n) for each key that came or went."""
+        held, near, low, high = self._held, self._near, self._low, self._high
+        for key in self._touched:
+            if low <= key <= high:
+                index = bisect_left(near, key)
+                if index < len(near) and near[index] == key:
+                    if key not in held:
+                        del near[index]
+                elif key in held:
+                    near.insert(index, key)
+        if self._order is not None:
+            self._note()
+        self._touched.clear()
+        if len(near) > 4 * self._reach:
+            self._fill(near, cut=True)
+
+    def _note(self) -> None:
+        """Remember what the order has not heard of, or drop it."""
+        self._noted += self._touched
+        if len(self._noted) > self._limit:
+            self._order = None
+            self._noted.clear()
+
     def _ordered(self) -> Any:
-        """Return all keys, sorted: O(log n) for each change since this was asked."""
+        """Return all keys in order: O(log n) for each that came or went."""
         if self._touched:
             self._catch_up()
-        if len(self._near) == len(self._held):
+        held, order = self._held, self._order
+        if len(self._near) == len(held):
             return self._near
-        order, held = self._order, self._held
         if order is None:
             order = self._order = SortedList(held)
             self._limit = REACH + len(held) // 4
         for key in self._noted:
-            if key in held:
-                if key not in order:
-                    order.add(key)
-            else:
+            if key not in held:
                 order.discard(key)
+            elif key not in order:
+                order.add(key)
         self._noted.clear()
         return order
 
@@ -217,38 +245,36 @@ class Side:
             keys = self._ordered()
             if 2 * count <= FARTHEST:
                 self._reach = max(self._reach, 2 * count)
-                self._refill(keys)
+                self._fill(keys)
         return keys[: -count - 1 : -1] if self._bid else keys[:count]
 
     def _walk(self) -> Iterator[Key]:
-        """Yield all keys, best first; only who listens beyond the edge pays for it."""
-        near = self._first(1) and self._near
-        yield from reversed(near) if self._bid else near
+        """Yield the keys, best first; only who listens beyond the edge pays for it."""
+        if self._touched:
+            self._catch_up()
+        near, bid = self._near, self._bid
+        yield from reversed(near) if bid else near
         if len(near) < len(self._held):
-            keys, known = self._ordered(), len(near)
-            yield from islice(reversed(keys) if self._bid else keys, known, None)
+            rest = self._ordered()
+            yield from islice(reversed(rest) if bid else rest, len(near), None)
 
     # -- reading, best first --------------------------------------------------------
 
     def best(self) -> Level | None:
-        """Return the best level. O(1), but after changes as :meth:`apply` says."""
+        """Return the best level. O(1) but for what :meth:`apply` left to do."""
         best: Level | None = self._best
         if best is _UNREAD:
             if self._touched:
                 self._catch_up()
-            near = self._near or self._first(1)
-            if near:
-                best = self._level(near[-1] if self._bid else near[0])
-            else:
-                best = None
+            keys = self._near or self._first(1)
+            best = self._level(keys[-1 if self._bid else 0]) if keys else None
             self._best = best
         return best
 
     def top(self, count: int | None = None) -> list[Level]:
         """Return the best ``count`` levels, or all. O(count)."""
-        return self._levels(
-            self._first(len(self._held) if count is None else max(count, 0))
-        )
+        count = len(self._held) if count is None else max(count, 0)
+        return self._levels(self._first(count))
 
     def __len__(self) -> int:
         """Count the levels. O(1)."""
@@ -256,22 +282,21 @@ class Side:
 
     def __iter__(self) -> Iterator[Level]:
         """Walk the levels. The side must not change meanwhile."""
-        for key in self._walk():
-            yield from self._levels((key,))
+        return map(self._level, self._walk())
 
     def at(self, rank: int) -> Level | None:
         """Return the level that has ``rank`` better ones. O(log n)."""
         if not 0 <= rank < len(self._held):
             return None
         keys = self._ordered()
-        return self._levels((keys[-1 - rank if self._bid else rank],))[0]
+        return self._level(keys[-1 - rank if self._bid else rank])
 
     def size(self, price: Number) -> Number | None:
         """Return the size at ``price``; ``None`` where there is no level. O(1)."""
         key = self._bound(price, up=False)
         if key not in self._held or key != self._bound(price, up=True):
             return None
-        return self._levels((key,))[0].size
+        return self._level(key).size
 
     def better(self, price: Number) -> int:
         """Count the levels that are better than ``price``. O(log n)."""
@@ -292,49 +317,65 @@ class Side:
 
     def check(self) -> None:
         """Assert every invariant. O(n log n); for tests."""
-        held = self._held
         if self._touched:
             self._catch_up()
-        every = sorted(held)
-        assert self._near == [key for key in every if self._low <= key <= self._high]
-        assert self._low == -inf if not self._bid else self._high == inf
+        keys = sorted(self._held)
+        assert self._near == [key for key in keys if self._low <= key <= self._high]
+        assert self._high == inf if self._bid else self._low == -inf
+        assert self._near or not keys
+        assert len(self._noted) <= self._limit
         if self._order is not None:
-            noted = set(self._noted)
-            assert set(self._order) ^ held.keys() <= noted
-        else:
-            assert not self._noted
-        assert list(self._ordered()) == every
+            assert set(self._order) ^ set(keys) <= set(self._noted)
+        assert list(self._ordered()) == keys
         assert self.best() == next(iter(self), None)
-        for key, level in zip(every, self._levels(every), strict=True):
-            assert self._bound(level.price, up=True) == key
-            assert isfinite(level.price)
-            assert self._signed or level.price > 0
-            assert isfinite(level.size)
-            assert level.size > 0
+        for key in keys:
+            price, size = self._level(key)
+            assert self._bound(price, up=True) == self._bound(price, up=False) == key
+            assert isfinite(price)
+            assert self._signed or price > 0
+            assert isfinite(size)
+            assert size > 0
 
 
 def _left(keys: Any, key: Key) -> int:
-    return bisect_left(keys, key) if type(keys) is list else keys.bisect_left(key)
+    found: int
+    found = bisect_left(keys, key) if type(keys) is list else keys.bisect_left(key)
+    return found
 
 
 def _right(keys: Any, key: Key) -> int:
-    return bisect_right(keys, key) if type(keys) is list else keys.bisect_right(key)
+    found: int
+    found = bisect_right(keys, key) if type(keys) is list else keys.bisect_right(key)
+    return found
+
+
+class _OddLevelError(Exception):
+    """A level is not what the fast path takes."""
 
 
 class FloatSide(Side):
-    """A side of floats, taken as floats."""
+    """
+    A side of floats, which come as floats.
+
+    >>> side = FloatSide("ask")
+    >>> side.load([(61602.5, 2.0), (61602.0, 0.5)])
+    >>> side.apply([(61602.0, 0.0), (61603.0, 1)])
+    >>> side.top()
+    [Level(price=61602.5, size=2.0), Level(price=61603.0, size=1.0)]
+
+    """
 
     __slots__ = ()
 
     def apply(self, levels: Levels) -> None:
-        """See :meth:`Side.apply`. Also takes ints, texts and ``Decimal``, slower."""
+        """Do as :meth:`Side.apply`. Ints, texts and ``Decimal`` cost more than float."""
         self._best = _UNREAD
         held, touch = self._held, self._touched.append
         least = -inf if self._signed else 0.0
         try:
             for price, size in levels:
                 if not 0.0 <= size < inf or type(size) is not float:
-                    raise _Odd
+                    raise _OddLevelError
                 if price in held:
                     if size:
                         held[price] = size
@@ -342,15 +383,20 @@ class FloatSide(Side):
                         del held[price]
                         touch(price)
                 elif not least < price < inf or type(price) is not float:
-                    raise _Odd
+                    raise _OddLevelError
                 elif size:
                     held[price] = size
                     touch(price)
-        except (_Odd, TypeError, ValueError):
-            # Writing again what was written is harmless: sizes are absolute.
-            self.apply([(float(p), float(q)) for p, q in self._careful(levels)])
+        except (_OddLevelError, TypeError, ValueError):
+            self.apply(_pairs(levels, self._price, _float_size))
         if len(self._touched) > self._limit:
             self._catch_up()
+
+    def _price(self, number: object) -> float:
+        price = _float(number)
+        if price <= 0 and not self._signed:
+            raise MalformedMessage(f"price is not positive: {price}")
+        return price
 
     def _level(self, key: Key) -> Level:
         return _make(Level, (key, self._held[key]))
@@ -359,9 +405,15 @@ class FloatSide(Side):
         held = self._held
         return [_make(Level, (key, held[key])) for key in keys]
 
+    def _drop(self, key: Key) -> None:
+        del self._held[key]
+
+    def _clear(self) -> None:
+        self._held.clear()
+
     def _bound(self, price: Number, *, up: bool) -> Key:
         del up
-        return float(price)
+        return price
 
 
 class TextSide(Side):
@@ -373,9 +425,19 @@ class TextSide(Side):
         signed: As for :class:`Side`.
         number: What a text becomes when it is read: ``Decimal`` or ``float``.
 
+    >>> side = TextSide("bid")
+    >>> side.load([("61602.10", "0.50000000"), ("61602.00", "2")])
+    >>> side.apply([("61602.1", "0.25"), ("61602.00", "0.000")])
+    >>> side.best()
+    Level(price=Decimal('61602.10'), size=Decimal('0.25'))
+    >>> side.texts()
+    [('61602.10', '0.25')]
+
     """
 
-    __slots__ = ("_believed", "_last", "_number", "_sizes", "_to_key")
+    # _held: key -> price text, _sizes: price text -> size text, _made: price text ->
+    # size text and the level that was last made of both.
+    __slots__ = ("_chars", "_made", "_number", "_sizes", "_to_key")
 
     def __init__(
         self,
@@ -384,72 +446,162 @@ class TextSide(Side):
         signed: bool = False,
         number: type[Decimal | float] = Decimal,
     ) -> None:
-        self._number: Any = _decimal if number is Decimal else float
-        self._to_key: type[float | Decimal] = float
-        self._sizes = {}
-        self._believed = {}
-        self._last=None,None,None
+        self._number = number
+        self._chars = _DIGITS + "-" * signed
+        self._to_key: type[Decimal | float] = float
+        self._sizes: dict[str, str] = {}
+        self._made: dict[str, tuple[str, Level]] = {}
         super().__init__(name, signed=signed)
 
     def apply(self, levels: Levels) -> None:
-        """See :meth:`Side.apply`. Also takes ints and ``Decimal``, slower."""
+        """Do as :meth:`Side.apply`. Ints and ``Decimal`` cost more than text."""
         self._best = _UNREAD
-        sizes, believed = self._sizes, self._believed
         try:
-            for price, size in levels:
-                if believed[size] if size in believed else self._believe(size):
-                    if price in sizes:
-                        sizes[price] = size
-                    else:
-                        sizes[self._admit(price)] = size
-                elif price in sizes:
-                    del sizes[price]
-                    key = self._to_key(price)
-                    del self._held[key]
-                    self._touched.append(key)
-                else:
-                    self._absent(price)
-        except (_Odd, TypeError, ValueError, AttributeError):
-            self.apply(self._careful(levels))
+            if "".join(map(_second, levels)).encode().translate(None, _PLAIN):
+                raise _OddLevelError
+            self._write(levels)
+        except (_OddLevelError, *_NOT_TEXTS):
+            self._write(_pairs(levels, plain, _plain_size))
         if len(self._touched) > self._limit:
             self._catch_up()
 
-    def _believe(self, size):
-        if len(size)>64 or size.strip("0123456789."): raise _Odd
-        believed=self._believed
-        if len(believed)>=1024: believed.clear()
-        believed[size]=positive=float(size)>0
-        return positive
+    def _write(self, levels: Any) -> None:
+        sizes, held, touch = self._sizes, self._held, self._touched.append
+        for price, size in levels:
+            if len(size) > MAX_NUMBER_LENGTH:
+                raise _OddLevelError
+            if price not in sizes:
+                self._meet(price, size)
+            elif float(size):
+                sizes[price] = size
+            else:
+                del sizes[price]
+                key = self._to_key(price)
+                del held[key]
+                touch(key)
 
-    def _admit(self, price):
-        if len(price)>15 or price.strip("0123456789."): raise _Odd
-        key=self._to_key(price)
-        if not key: raise _Odd
-        held=self._held
-        if key in held:
-            return held[key]
-        held[key]=price
-        self._touched.append(key)
-        return price
-
-    def _absent(self, price):
-        if len(price)>15 or price.strip("0123456789."): raise _Odd
-        key=self._to_key(price)
-        if not key: raise _Odd
-        if key in self._held:
-            del self._sizes[self._held.pop(key)]
+    def _meet(self, price: str, size: str) -> None:
+        """Write a level whose price is not spelled like that of any held."""
+        if len(price) > _FLOAT_DIGITS or price.strip(self._chars):
+            price = self._unusual(price)
+        key, held = self._to_key(price), self._held
+        if key <= 0 and not self._signed:
+            raise MalformedMessage(f"price is not positive: {price}")
+        if float(size):
+            if key not in held:
+                held[key] = price
+                self._touched.append(key)
+            self._sizes[held[key]] = size
+        elif key in held:
+            self._drop(key)
             self._touched.append(key)
 
-    def _level(self, key: Key) -> Level:
-        price=self._held[key]
-        size=self._sizes[price]
-        last=self._last
-        if last[1] is size and last[0] is price: return last[2]
-        number = self._number
-        level= _make(Level, (number(price), number(size)))
-        self._last=price,size,level
-        return level
-    def _levels(self, keys: Iterable[Key]) -> list[Level]:
-        number,sizes,held = self._number,self._sizes,self._held
-        return [_make(Level, (number(price:=held[key]),number(sizes[price]))) for key in keys]
+    def _unusual(self, price: object) -> str:
+        """Spell a price plainly; see that keys can tell it from its neighbours."""
+        text = plain(price)
+        digits = len(text.replace(".", "").replace("-", "").strip("0"))
+        if digits > _FLOAT_DIGITS and self._to_key is float:
+            self._to_key = Decimal
+            names = {Decimal(name): name for name in self._held.values()}
+            self._held.clear()
+            self._held.update(names)
+            self._restart()
+        return text
 
+    def _level(self, key: Key) -> Level:
+        price = self._held[key]
+        size = self._sizes[price]
+        made = self._made.get(price)
+        if made is None or made[0] is not size:
+            return self._remake(price, size)
+        return made[1]
+
+    def _levels(self, keys: Iterable[Key]) -> list[Level]:
+        held, sizes, made, levels = self._held, self._sizes, self._made, []
+        for key in keys:
+            price = held[key]
+            size = sizes[price]
+            if price in made and made[price][0] is size:
+                levels.append(made[price][1])
+            else:
+                levels.append(self._remake(price, size))
+        return levels
+
+    def _remake(self, price: str, size: str) -> Level:
+        made, number = self._made, self._number
+        if price in made:
+            level = _make(Level, (made[price][1][0], number(size)))
+        else:
+            if len(made) >= _REMEMBERED:
+                made.clear()
+            level = _make(Level, (number(price), number(size)))
+        made[price] = size, level
+        return level
+
+    def texts(self, count: int | None = None) -> list[tuple[str, str]]:
+        """
+        Return price and size of the best ``count`` levels, or of all. O(count).
+
+        As the venue wrote them, zeros at the end included, but without exponent.
+        """
+        count = len(self._held) if count is None else max(count, 0)
+        held, sizes = self._held, self._sizes
+        return [(held[key], sizes[held[key]]) for key in self._first(count)]
+
+    def _drop(self, key: Key) -> None:
+        del self._sizes[self._held.pop(key)]
+
+    def _clear(self) -> None:
+        self._held.clear()
+        self._sizes.clear()
+        self._made.clear()
+        self._to_key = float
+
+    def _bound(self, price: Number, *, up: bool) -> Key:
+        exact = Decimal(canonical(price)) if isinstance(price, float) else price
+        if self._to_key is Decimal:
+            return exact
+        return float((_UP if up else _DOWN).plus(exact))
+
+    def check(self) -> None:
+        """Assert every invariant. O(n log n); for tests."""
+        super().check()
+        assert len(self._sizes) == len(self._held)
+        assert self._sizes.keys() == set(self._held.values())
+        for key, price in self._held.items():
+            assert key == self._to_key(price)
+            assert plain(price) == price
+            assert plain(self._sizes[price]) == self._sizes[price]
+            assert self._to_key is Decimal or Decimal(price) == _DOWN.plus(
+                Decimal(price)
+            )
+
+
+def _pairs(levels: Any, price: Any, size: Any) -> list[tuple[Any, Any]]:
+    """Convert levels number by number, and say what is wrong with them."""
+    try:
+        return [(price(left), size(right)) for left, right in levels]
+    except (TypeError, ValueError):
+        raise MalformedMessage("a level is not a price and a size") from None
+
+
+def _plain_size(number: object) -> str:
+    text = plain(number)
+    if text[0] == "-":
+        raise MalformedMessage(f"size is negative: {text}")
+    return text
+
+
+def _float(number: object) -> float:
+    if not isinstance(number, float):
+        return float(parse(number))
+    if not isfinite(number):
+        raise MalformedMessage(f"not a number: {number}")
+    return float(number)
+
+
+def _float_size(number: object) -> float:
+    size = _float(number)
+    if size < 0:
+        raise MalformedMessage(f"size is negative: {size}")
+    return abs(size)

@@ -1,7 +1,5 @@
 """AscendEX: ``depth`` counted by ``seqnum``, a snapshot on request, JSON pings."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Bit.com spot and derivatives ``depth``: chained by ``prev_sequence``."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """bitFlyer ``lightning_board``: no numbers; a snapshot now and then."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections import Counter

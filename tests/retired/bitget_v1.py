@@ -1,7 +1,5 @@
 """Bitget v1 ``books``: no numbers, a signed CRC32 of the 25 best levels a side."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 import zlib

@@ -1,7 +1,5 @@
 """Blockchain.com ``l2``: one number over all frames of a connection."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Sequence

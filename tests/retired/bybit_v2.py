@@ -1,7 +1,5 @@
 """Bybit v2 ``orderBookL2_25``: an increasing number that leaves holes; order only."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Sequence

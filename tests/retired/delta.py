@@ -1,7 +1,5 @@
 """Delta Exchange ``l2_orderbook``: every frame is a whole book."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Sequence

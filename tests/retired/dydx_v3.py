@@ -7,8 +7,6 @@ is still missing ``PATIENCE`` messages later. A level is taken only if its offse
 not older than the one it has: 34 of 5,122 recorded changes were.
 """
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Gemini market data v2: no numbers; the first ``l2_updates`` is the whole book."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections import Counter

@@ -1,7 +1,5 @@
 """HitBTC API 2: ``snapshotOrderbook``, then ``updateOrderbook`` counted by one."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """HTX ``depth.step0``: gzip frames, each one a whole book; JSON pings."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

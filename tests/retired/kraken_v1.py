@@ -1,7 +1,5 @@
 """Kraken websocket v1: arrays, no numbers, a CRC32 of the ten best levels a side."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 import zlib

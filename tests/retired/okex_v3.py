@@ -1,7 +1,5 @@
 """OKEx v3 ``depth_l2_tbt``: raw deflate frames, a signed CRC32, no numbers."""
 
-# ruff: noqa: ARG002 - the signatures are the contract's
-
 from __future__ import annotations
 
 import zlib
