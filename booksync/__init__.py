@@ -18,6 +18,7 @@ from booksync.errors import (
     VenueError,
 )
 from booksync.events import (
+    Audited,
     Changed,
     Desynced,
     Event,
@@ -27,6 +28,7 @@ from booksync.events import (
     Rejected,
     Resumed,
     Synced,
+    Verdict,
 )
 from booksync.feed import Feed, connect
 from booksync.messages import Delta, Snapshot
@@ -38,6 +40,7 @@ from booksync.status import Counts, Status
 from booksync.sync import Synchronizer
 
 __all__ = [
+    "Audited",
     "Book",
     "BookNotLive",
     "BookSyncError",
@@ -69,6 +72,7 @@ __all__ = [
     "Synchronizer",
     "TransportError",
     "VenueError",
+    "Verdict",
     "connect",
     "replay",
 ]

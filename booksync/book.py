@@ -72,7 +72,9 @@ class Book(Queries):
         "_bids_held",
         "_cause",
         "_depth",
+        "_keep_text",
         "_recent",
+        "_signed",
         "_window",
         "numbers",
         "received",
@@ -102,6 +104,8 @@ class Book(Queries):
         #: When the last change was received, in seconds.
         self.received: float | None = None
         self._depth = depth
+        self._signed = signed
+        self._keep_text = keep_text
         options: dict[str, Any] = {"numbers": numbers, "signed": signed}
         self._bids_held = Ladder("bid", texts=keep_text, **options)
         self._asks_held = Ladder("ask", texts=keep_text, **options)
@@ -173,6 +177,23 @@ class Book(Queries):
             worst = side.at(len(side) - 1) if len(side) >= snapshot.depth else None
             edges.append(None if worst is None else worst.price)
         return Window(*edges)
+
+    def shadow(self) -> Book:
+        """Make an empty book of the same kind. O(1)."""
+        return Book(
+            self.symbol,
+            numbers=self.numbers,
+            depth=self._depth,
+            signed=self._signed,
+            keep_text=self._keep_text,
+        )
+
+    def adopt(self, other: Book) -> None:
+        """Take the levels and the window of ``other``, which ends with this. O(1)."""
+        self._bids_held, self._asks_held = other._bids_held, other._asks_held
+        self._window = other._window
+        if self._cause is None:
+            self.reveal()
 
     # -- trust ------------------------------------------------------------------------
 

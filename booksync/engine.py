@@ -53,6 +53,13 @@ __all__ = ["Engine", "FeedCounts", "policy_of"]
 ACK_WAIT = 10.0
 #: Resubscriptions without a snapshot before the connection is given up.
 RESUBSCRIPTIONS = 3
+#: The shortest silence, in seconds, that may mean a dead connection.
+STALL = 2.5
+#: Frames and seconds after which a connection's own pace is known.
+KNOWN_FRAMES = 100
+KNOWN_SECONDS = 10.0
+#: Seconds for which the longest pause of a connection is remembered, at least.
+PAUSES = 60.0
 HTTP_OK = 200
 UNKNOWN_STATUS = (400, 404, 422)
 
@@ -87,8 +94,13 @@ class Connection:
         "books",
         "closing",
         "ended",
+        "frames",
         "heard",
+        "longest",
         "number",
+        "opened",
+        "paused_since",
+        "previous",
         "resubscribing",
         "session",
         "waiting",
@@ -97,7 +109,10 @@ class Connection:
     def __init__(self, number: int, session: Any, now: float) -> None:  # noqa: ANN401
         self.number = number
         self.session = session
-        self.heard = now
+        self.opened = self.heard = self.paused_since = now
+        self.frames = 0
+        #: The longest pause between two frames, lately and before that.
+        self.longest = self.previous = 0.0
         self.books: dict[str, Synchronizer] = {}
         #: Subscribed, but nothing has confirmed it.
         self.waiting: set[str] = set()
@@ -107,6 +122,22 @@ class Connection:
         #: Unsubscribed for good: late frames of them are no fault.
         self.ended: set[str] = set()
         self.closing = False
+
+    def patience(self, limit: float) -> float:
+        """
+        Seconds of silence that this connection is allowed, at most ``limit``.
+
+        An active connection that falls silent is dead long before a quiet one may be
+        called so: what counts is its own pace, and the longest pause it made lately.
+        """
+        if self.heard - self.paused_since > PAUSES:
+            self.paused_since = self.heard
+            self.previous, self.longest = self.longest, 0.0
+        lived = self.heard - self.opened
+        if self.frames < KNOWN_FRAMES or lived < KNOWN_SECONDS:
+            return limit
+        usual = 20 * lived / self.frames
+        return min(limit, max(STALL, usual, 2 * max(self.longest, self.previous)))
 
 
 def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
@@ -245,7 +276,11 @@ class Engine:
         if at is None:
             self.counts.late_frames += 1
             return []
+        pause = now - at.heard
+        if pause > at.longest:  # noqa: PLR1730 - half the price of max(), each frame
+            at.longest = pause
         at.heard = now
+        at.frames += 1
         self.counts.frames += 1
         try:
             messages = self._parse(raw, at.session)
@@ -271,13 +306,16 @@ class Engine:
         while timers:
             at, symbol = timers[0]
             sync = self.books.get(symbol)
-            if sync is not None and sync.deadline() == at:
+            now_due = None if sync is None else sync.deadline()
+            if now_due == at:
                 break
             heapq.heappop(timers)
+            if now_due is not None and now_due > at:  # it was put off meanwhile
+                heapq.heappush(timers, (now_due, symbol))
         due = [timers[0][0]] if timers else []
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
-                due.append(at_.heard + self.silence)
+                due.append(at_.heard + at_.patience(self.silence))
             if at_.ack_at is not None:
                 due.append(at_.ack_at)
         return min(due, default=None)
@@ -294,7 +332,8 @@ class Engine:
         for at in list(self.connections.values()):
             if at.ack_at is not None and now >= at.ack_at:
                 outputs += self._start_all(at, now)
-            if not at.closing and at.books and now >= at.heard + self.silence:
+            silent = now >= at.heard + at.patience(self.silence)
+            if silent and at.books and not at.closing:
                 for sync in at.books.values():
                     outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
                 outputs += self._give_up(at, Cause.SILENT)
@@ -386,6 +425,8 @@ class Engine:
             request = sync.awaited or 0
         if sync is None:
             return []
+        if given.audit:
+            return self._audited(sync, given, now)
         if given.status not in (HTTP_OK, *UNKNOWN_STATUS):
             return self._noted(sync, sync.snapshot_failed(request, now))
         try:
@@ -398,6 +439,20 @@ class Engine:
             return [*self._malformed(symbol, error.reason, None), *failed]
         outputs = sync.receive_snapshot(snapshot, now, request=request)
         return self._noted(sync, outputs)
+
+    def _audited(
+        self, sync: Synchronizer, given: inputs.Answered, now: float
+    ) -> list[Output]:
+        """An audit's snapshot: one that fails says nothing of the book."""
+        if given.status != HTTP_OK:
+            return []
+        try:
+            snapshot = self.venue.parse_snapshot(given.body, sync.symbol, given.depth)
+        except SubscriptionRejected:
+            return []
+        except MalformedMessage as error:
+            return self._malformed(sync.symbol, error.reason, None)
+        return self._noted(sync, sync.audit(snapshot, now))
 
     def _failed(self, given: inputs.Failed, now: float) -> list[Output]:
         sync = self.books.get(given.symbol)

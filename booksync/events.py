@@ -7,12 +7,15 @@ event is keyword-only, so it may grow.
 
 from __future__ import annotations
 
+import enum
+
 from msgspec import Struct
 
 from booksync.messages import Delta, Halted, Rejected, Resumed, Snapshot
 from booksync.states import Cause, Scope
 
 __all__ = [
+    "Audited",
     "Changed",
     "Command",
     "Desynced",
@@ -28,6 +31,7 @@ __all__ = [
     "Resumed",
     "Send",
     "Synced",
+    "Verdict",
 ]
 
 
@@ -111,6 +115,38 @@ class Gap(_Of, frozen=True, kw_only=True, gc=False):
     got: int
 
 
+class Verdict(enum.Enum):
+    """What an audit came to."""
+
+    #: The snapshot, brought forward, has the book's levels.
+    MATCHED = "matched"
+    #: It has others: the book is wrong, and withheld.
+    DIFFERING = "differing"
+    #: They cannot be compared exactly.
+    INCONCLUSIVE = "inconclusive"
+
+
+class Audited(_Of, frozen=True, kw_only=True, gc=False):
+    """
+    A live book was compared with a snapshot, level by level.
+
+    Args:
+        symbol: Whose book.
+        verdict: What came of it.
+        sequence: Where both stood.
+        compared: Levels compared: those inside both known windows.
+        differing: How many of them differ.
+        reason: Why it is inconclusive.
+
+    """
+
+    verdict: Verdict
+    sequence: int
+    compared: int = 0
+    differing: int = 0
+    reason: str = ""
+
+
 class Malformed(Struct, frozen=True, gc=False):
     """
     A frame, a body or a level could not be used; it was counted and dropped.
@@ -170,6 +206,16 @@ class Send(Struct, frozen=True, gc=False):
     frames: tuple[str | bytes, ...]
 
 
-Event = Synced | Changed | Desynced | Gap | Malformed | Halted | Resumed | Rejected
+Event = (
+    Synced
+    | Changed
+    | Desynced
+    | Gap
+    | Audited
+    | Malformed
+    | Halted
+    | Resumed
+    | Rejected
+)
 Command = FetchSnapshot | Resubscribe | Reconnect | Send
 Output = Event | Command

@@ -57,6 +57,8 @@ OnStale = Literal["raise", "wait", "last"]
 
 #: Inputs taken in a row before timers are looked at.
 TURN = 256
+#: Deltas of each book remembered where books are audited.
+RING = 256
 #: Attempts to reach a venue that never answered, before the caller is told.
 FIRST_ATTEMPTS = 3
 
@@ -70,6 +72,8 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
     numbers: type[Decimal | float] = Decimal,
     depth: int | None = None,
     on_stale: OnStale = "raise",
+    max_age: float | None = None,
+    audit_every: float | None = None,
     conflate: bool = False,
     record: str | Path | None = None,
     proxy: str | None = None,
@@ -94,6 +98,11 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         on_stale: What reading a withheld book does: ``"raise"`` raises
             :exc:`BookNotLive`; ``"wait"`` makes ``await feed.book(symbol)`` wait until
             it is live; ``"last"`` gives the last live book, frozen.
+        max_age: Seconds without a message after which a book is withheld, until the
+            next one; by default any.
+        audit_every: Seconds in which each live book is compared, level by level, with
+            a snapshot once (:class:`~booksync.events.Audited`); only one that differs
+            is withheld. For venues with REST snapshots; uses at most half the budget.
         conflate: For a consumer that may be slow: events of a book that were not taken
             in time become one. Otherwise the sockets are read only as fast as events
             are taken (backpressure).
@@ -120,14 +129,24 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         raise ConfigurationError(
             f"on_stale cannot be {on_stale!r}: raise, wait or last"
         )
+    if audit_every is not None and made.facts.source is not Source.REST:
+        raise ConfigurationError(
+            f"{made.id} has no REST snapshot to audit a book with (audit_every)"
+        )
+    chosen = dict(policy or {})
+    if max_age is not None:
+        chosen["max_age"] = max_age
+    if audit_every is not None:
+        chosen.setdefault("ring", RING)
     settings = _Settings(
+        audit_every=audit_every,
         on_stale=on_stale,
         conflate=conflate,
         record=record,
         ws_url=ws_url or made.WS_URL,
         rest_url=rest_url or made.REST_URL,
         silence=silence,
-        policy=dict(policy or {}),
+        policy=chosen,
         budget=budget,
     )
     return Feed(
@@ -140,6 +159,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
+    audit_every: float | None
     on_stale: OnStale
     conflate: bool
     record: str | Path | None
@@ -257,11 +277,25 @@ class Feed:
         if self.venue.facts.source is Source.REST:
             self._fetcher = self._make_fetcher()
             self.spawn(self._fetcher.run(self._group))
+            if self._settings.audit_every is not None:
+                self.spawn(self._audit(self._fetcher, self._settings.audit_every))
         size = self.venue.limits.symbols
         for symbols in spread(self._symbols, size):
             self._keep(symbols)
         if self._settings.conflate:
             self.spawn(self._drive_always())
+
+    async def _audit(self, fetcher: Fetcher, every: float) -> None:
+        """Check one live book after another, each once in ``every`` seconds."""
+        while True:
+            symbols = [s.symbol for s in self._engine.books.values() if s.live]
+            if not symbols:
+                await asyncio.sleep(min(every, 1.0))
+            for symbol in symbols:
+                await asyncio.sleep(every / len(symbols))
+                sync = self._engine.books.get(symbol)
+                if sync is not None and sync.live:
+                    fetcher.audit(symbol, self._group)
 
     def _make_fetcher(self) -> Fetcher:
         limits = self.venue.limits

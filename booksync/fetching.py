@@ -21,6 +21,8 @@ __all__ = ["Fetcher"]
 
 log = logging.getLogger("booksync.fetching")
 
+#: The number of a request that no book waits for.
+AUDIT = -1
 #: Requests under way at once.
 CONCURRENCY = 8
 #: Statuses that stop all requests to the venue, and for how long without Retry-After.
@@ -73,6 +75,27 @@ class Fetcher:
         heapq.heappush(self._due, entry)
         self._wake.set()
 
+    def audit(self, symbol: str, group: asyncio.TaskGroup) -> bool:
+        """
+        Fetch a snapshot to check a live book, unless that could delay another.
+
+        Audits use at most half of the budget, and none while a snapshot waits.
+
+        Returns:
+            Whether it was sent.
+
+        """
+        now = self._clock()
+        request = self._venue.snapshot_request(symbol)
+        reserve = request.weight + self._budget.limit // 2
+        busy = self._due or self._under_way >= CONCURRENCY
+        if busy or self._budget.wait(reserve, now) > 0:
+            return False
+        self._under_way += 1
+        self._budget.spend(request.weight, now)
+        group.create_task(self._fetch(FetchSnapshot(symbol, AUDIT, now), request))
+        return True
+
     def forget(self, symbol: str) -> None:
         """Drop what is asked for ``symbol``."""
         self._newest.pop(symbol, None)
@@ -122,7 +145,8 @@ class Fetcher:
             answer = await self._rest.request(request)
         except BookSyncError as error:
             log.info("snapshot of %s: %s", symbol, error)
-            self._put(Failed(symbol, number, str(error)), self._clock())
+            if number != AUDIT:
+                self._put(Failed(symbol, number, str(error)), self._clock())
             if not isinstance(error, TransportError):
                 raise
         else:
@@ -134,6 +158,7 @@ class Fetcher:
                 self._venue.depth,
                 answer.url,
                 answer.body,
+                audit=number == AUDIT,
             )
             self._put(given, self._clock())
         finally:

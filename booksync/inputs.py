@@ -70,7 +70,11 @@ class Resubscribed(_Input, frozen=True, tag="resubscribe"):
 
 
 class Answered(_Input, frozen=True, tag="answer"):
-    """A snapshot request was answered; in a recording the body follows it."""
+    """
+    A snapshot request was answered; in a recording the body follows it.
+
+    ``audit`` says that it was asked for to check the live book, not to replace it.
+    """
 
     symbol: str
     request: int
@@ -78,6 +82,7 @@ class Answered(_Input, frozen=True, tag="answer"):
     depth: int | None = None
     url: str = ""
     body: bytes = b""
+    audit: bool = False
 
 
 class Failed(_Input, frozen=True, tag="failed"):

@@ -58,6 +58,10 @@ class Policy(Struct, frozen=True, kw_only=True):
         crossed_seconds: Seconds after which it is.
         stale_deltas: Stale deltas in a row, on a live book, that mean a reset.
         stale_seconds: Seconds of nothing but stale deltas that mean the same.
+        max_age: Seconds without a message after which a book is withheld; ``None``:
+            any. The next message that fits makes it live again.
+        ring: Recent deltas remembered, so that an audit's snapshot can be brought
+            forward; 0 where nothing is audited.
         old_snapshots: Snapshots in a row that are older than the buffer, after which
             the buffer is given up: the numbers started again.
         retry_min: Seconds before the second attempt at a snapshot; doubles.
@@ -80,6 +84,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     crossed_seconds: float = 5.0
     stale_deltas: int = 100
     stale_seconds: float = 10.0
+    max_age: float | None = None
+    ring: int = 0
     old_snapshots: int = 5
     retry_min: float = 0.25
     retry_max: float = 30.0

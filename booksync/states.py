@@ -49,6 +49,10 @@ class Cause(enum.Enum):
     CHECKSUM = "checksum"
     #: The venue's numbering went back without a word.
     RESET = "reset"
+    #: An audit found other levels than the book has.
+    DRIFT = "drift"
+    #: The last message is older than the user allows.
+    AGED = "aged"
     #: A delta in its right place has levels that no book can hold.
     MALFORMED = "malformed"
     #: Nothing was heard for too long.
@@ -80,6 +84,7 @@ FAULTS = (
     Cause.CHECKSUM,
     Cause.RESET,
     Cause.MALFORMED,
+    Cause.DRIFT,
 )
 #: Causes that end a book's stream.
 ENDINGS = (
@@ -103,6 +108,7 @@ TRANSITIONS: Mapping[State, Mapping[Cause, State]] = {
         **dict.fromkeys(ENDINGS, State.OFFLINE),
     },
     State.LIVE: {
+        Cause.AGED: State.SYNCING,
         **dict.fromkeys(FAULTS, State.SYNCING),
         **dict.fromkeys(ENDINGS, State.OFFLINE),
     },

@@ -30,6 +30,8 @@ class Counts(Struct):
         requests: Snapshots asked for.
         snapshots: Snapshots received.
         late: Answers refused because something newer had been asked for.
+        audits: Audits that matched or differed.
+        inconclusive: Audits that could not be decided.
         checksums_passed: Checksums that agreed.
         checksums_failed: Checksums that did not.
 
@@ -47,6 +49,8 @@ class Counts(Struct):
     requests: int = 0
     snapshots: int = 0
     late: int = 0
+    audits: int = 0
+    inconclusive: int = 0
     checksums_passed: int = 0
     checksums_failed: int = 0
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from booksync.auditing import audit
 from booksync.book import Book
 from booksync.errors import MalformedMessage
 from booksync.events import (
@@ -38,6 +39,7 @@ from booksync.events import (
     Resubscribe,
     Resumed,
     Synced,
+    Verdict,
 )
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
@@ -75,7 +77,7 @@ class Synchronizer:
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one book's life has these parts
         self,
         symbol: str,
         policy: Policy | None = None,
@@ -116,6 +118,11 @@ class Synchronizer:
         self._stale = 0
         self._stale_since = 0.0
         self._time: float | None = None
+        # Withheld for its age alone: the next delta that fits ends that.
+        self._aged = False
+        self._ring: deque[Delta] = deque(maxlen=self.policy.ring)
+        # A snapshot ahead of the book: to be compared once the book is there.
+        self._ahead: Snapshot | None = None
         self.book.withhold(self.cause.value)
 
     def __repr__(self) -> str:
@@ -232,7 +239,7 @@ class Synchronizer:
 
     def deadline(self) -> float | None:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
-        due = (self._quiet_at, self._snapshot_at, self._crossed_at)
+        due = (self._quiet_at, self._snapshot_at, self._crossed_at, self._aged_at())
         return min((at for at in due if at is not None), default=None)
 
     def tick(self, now: float) -> list[Output]:
@@ -245,7 +252,47 @@ class Synchronizer:
             return self._desync(Cause.CROSSED, now)
         if self._snapshot_at is not None and now >= self._snapshot_at:
             return self._retry(now)
+        aged_at = self._aged_at()
+        if aged_at is not None and now >= aged_at:
+            outputs = self._withhold(Cause.AGED, now)
+            self._aged = True
+            return outputs
         return []
+
+    def _aged_at(self) -> float | None:
+        if self.policy.max_age is None or self.heard is None or not self.live:
+            return None
+        return self.heard + self.policy.max_age
+
+    def audit(self, snapshot: Snapshot, now: float) -> list[Output]:
+        """
+        Compare the live book with a snapshot; only if it differs it is withheld.
+
+        A book that matches takes the snapshot's window, and with it what lies between
+        its own and that. A snapshot ahead of the book waits for it.
+        """
+        if self.state is not State.LIVE:
+            return []
+        if snapshot.sequence > self.book.sequence:
+            self._ahead = snapshot
+            self._settled = False
+            return []
+        self._ahead = None
+        event, shadow = audit(
+            self.book,
+            snapshot,
+            self._ring,
+            exact_overlap=self.policy.exact_overlap,
+        )
+        if event.verdict is Verdict.INCONCLUSIVE:
+            self.counts.inconclusive += 1
+            return [event]
+        self.counts.audits += 1
+        if event.verdict is Verdict.DIFFERING:
+            return [event, *self._desync(Cause.DRIFT, now)]
+        self.book.adopt(shadow)
+        self.overlap = False
+        return [event]
 
     def settle(self, now: float) -> list[Output]:
         """No more will come: take a quiet market's snapshot as it stands."""
@@ -290,6 +337,8 @@ class Synchronizer:
         if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
             return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
         self._time = delta.time
+        if self.policy.ring:
+            self._ring.append(delta)
         changed: list[Output] = [Changed(self.symbol, message=delta)]
         if self._crossed or self.book.crossed:
             changed += self._watch(now)
@@ -315,7 +364,14 @@ class Synchronizer:
             self._keep(delta)
             return outputs
         self._note_joined(relation)
-        return self._apply(delta, now)
+        outputs = self._apply(delta, now)
+        ahead = self._ahead
+        if ahead is not None and self.live:
+            if self.book.sequence >= ahead.sequence:
+                outputs += self.audit(ahead, now)
+            else:
+                self._settled = False
+        return outputs
 
     @property
     def _may_overlap(self) -> bool:
@@ -346,12 +402,28 @@ class Synchronizer:
 
     def _hold(self, delta: Delta, now: float) -> list[Output]:
         """Buffer a delta, or let it join a snapshot that waits for it."""
+        if self._aged:
+            return self._revive(delta, now)
         if self.policy.way is not Way.FETCH:
             self.counts.discarded += 1
             return []
         holes = self._holes(delta)
         self._keep(delta)
         return holes if self._quiet_at is None else [*holes, *self._join(now)]
+
+    def _revive(self, delta: Delta, now: float) -> list[Output]:
+        """A book that was withheld for its age goes on, if nothing is missing."""
+        relation = relate(delta, self.book.sequence)
+        if relation is Relation.STALE:
+            self.counts.stale += 1
+            return []
+        if relation is Relation.NEXT:
+            return [*self._go_live(now), *self._apply(delta, now)]
+        self.counts.gaps += 1
+        gap = Gap(self.symbol, expected=self.book.sequence, got=delta.prev)
+        outputs = self._desync(Cause.GAP, now)
+        self._keep(delta)
+        return [gap, *outputs]
 
     def _holes(self, delta: Delta) -> list[Output]:
         """See what is missing between the last buffered delta and this one."""
@@ -439,6 +511,7 @@ class Synchronizer:
                 return self._refuse(str(error), now)
             self.counts.applied += 1
             self._time = delta.time
+            self._ring.append(delta)
             if not self._checksum_agrees(delta.checksum):
                 return self._desync(Cause.CHECKSUM, now)
             joined = True
@@ -462,6 +535,7 @@ class Synchronizer:
 
     def _go_live(self, now: float) -> list[Output]:
         self._attempt = self._old = 0
+        self._aged = False
         self._stale = 0
         self._waiting = False
         self._quiet_at = self._snapshot_at = None
@@ -553,7 +627,9 @@ class Synchronizer:
 
     def _forget(self) -> None:
         self.unbridged = self.overlap = False
-        self._fresh = self._settled = self._waiting = False
+        self._fresh = self._settled = self._waiting = self._aged = False
+        self._ahead = None
+        self._ring.clear()
         self._quiet_at = self._snapshot_at = self._crossed_at = None
         self._crossed = self._stale = 0
         self.dirty = True

@@ -432,3 +432,38 @@ def test_unknown_setting_is_refused():
 
 def test_handshake_request_is_relative():
     assert Request(path="/x").method == "GET"
+
+
+# -- silence -------------------------------------------------------------------
+
+
+def paced(pause, count=200):
+    engine = live(toy(), "X")
+    now = 0.0
+    for n in range(count):
+        now += pause
+        engine.frame(1, say(Delta("X", 10 + n, 11 + n, [], [])), now)
+    return engine, now
+
+
+def test_active_connection_that_falls_silent_is_dead_within_three_seconds():
+    engine, now = paced(0.1)
+    assert engine.deadline() - now <= 3.0
+    assert kinds(engine.tick(now + 3.0)) == ["Desynced", "Reconnect"]
+
+
+def test_quiet_connection_is_given_the_venues_patience():
+    engine, now = paced(2.0)
+    assert engine.deadline() - now == 30.0
+
+
+def test_connection_that_paused_before_may_pause_again():
+    engine, now = paced(0.1)
+    now += 2.4
+    engine.frame(1, say(Delta("X", 210, 211, [], [])), now)
+    assert engine.deadline() - now == pytest.approx(4.8)
+
+
+def test_new_connection_has_no_pace_yet():
+    engine, now = paced(0.1, count=50)
+    assert engine.deadline() - now == 30.0

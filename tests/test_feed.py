@@ -18,7 +18,7 @@ from booksync.errors import (
     SubscriptionRejected,
     TransportError,
 )
-from booksync.events import Changed, Desynced, Malformed, Synced
+from booksync.events import Audited, Changed, Desynced, Malformed, Synced, Verdict
 from booksync.feed import connect
 from booksync.replaying import Replay
 from booksync.states import Cause, State
@@ -597,3 +597,36 @@ async def test_recording_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot record"):
         async with feed:
             pass
+
+
+# -- audits ----------------------------------------------------------------------------
+
+
+async def test_audit_finds_a_book_that_went_wrong_unseen():
+    """A level altered in the right place shows in no number: only an audit sees it."""
+    exchange = Exchange(["BTCUSDT"], seed=1, levels=30, snapshot="boundary")
+    async with running(exchange=exchange, audit_every=0.05) as (feed, server, _):
+        await all_live(feed, server)
+        await until(feed, is_a(Audited, "BTCUSDT", verdict=Verdict.MATCHED), server)
+        server.faults.corrupt("BTCUSDT")
+        gone = is_a(Desynced, "BTCUSDT", cause=Cause.DRIFT)
+        seen = await until(feed, gone, server)
+        verdicts = [event.verdict for event in seen if type(event) is Audited]
+        assert verdicts[-1] is Verdict.DIFFERING
+        assert feed.status("BTCUSDT").counts.resyncs == 1
+
+
+async def test_audits_need_snapshots():
+    with pytest.raises(ConfigurationError, match="audit_every"):
+        connect("okx", "BTC-USDT", audit_every=10.0)
+
+
+async def test_old_book_is_withheld_by_choice():
+    async with running("BTCUSDT", max_age=0.2) as (feed, server, exchange):
+        await all_live(feed, server)
+        await until(feed, is_a(Desynced, "BTCUSDT", cause=Cause.AGED))
+        with pytest.raises(BookNotLive, match="aged"):
+            feed["BTCUSDT"]
+        await until(feed, is_a(Synced, "BTCUSDT"), server)
+        proves(feed, exchange, "BTCUSDT")
+        assert feed.status("BTCUSDT").counts.requests == 1

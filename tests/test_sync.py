@@ -717,3 +717,28 @@ def test_snapshots_that_stay_too_old_mean_that_the_numbers_started_again():
     sync.receive(delta(6, 7), now=0.3)
     assert kinds(sync.receive_snapshot(snapshot(6), 0.4, request=4)) == ["Synced"]
     assert adds_up(sync)
+
+
+# -- age -----------------------------------------------------------------------
+
+
+def test_old_book_is_withheld_until_the_next_message_that_fits():
+    sync = live(100, max_age=5.0)
+    sync.receive(delta(100, 101), now=1.0)
+    assert sync.deadline() == 6.0
+    assert sync.tick(now=6.0) == [Desynced("X", Cause.AGED)]
+    with pytest.raises(BookNotLive, match="aged"):
+        _ = sync.book.best_bid
+    assert sync.receive(delta(99, 100), now=7.0) == []
+    assert kinds(sync.receive(delta(101, 102), now=8.0)) == ["Synced", "Changed"]
+    assert sync.status().counts.requests == 1
+    assert adds_up(sync)
+
+
+def test_old_book_that_missed_something_is_built_again():
+    sync = live(100, max_age=5.0)
+    sync.receive(delta(100, 101), now=1.0)
+    sync.tick(now=6.0)
+    outputs = sync.receive(delta(103, 104), now=8.0)
+    assert kinds(outputs) == ["Gap", "FetchSnapshot"]
+    assert adds_up(sync)

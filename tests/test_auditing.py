@@ -1,0 +1,137 @@
+"""The shadow of a live book: what an audit may say, and what it must not."""
+
+from __future__ import annotations
+
+import pytest
+
+from booksync.events import Audited, Desynced, FetchSnapshot, Verdict
+from booksync.messages import Delta, Snapshot
+from booksync.policy import Policy
+from booksync.states import Cause
+from booksync.sync import Synchronizer
+
+
+def delta(prev, last, bids=(), asks=()):
+    return Delta("X", prev, last, bids, asks)
+
+
+def snapshot(sequence, bids=(("9", "1"), ("8", "2")), depth=None):
+    return Snapshot("X", sequence, bids, [("10", "1")], depth=depth)
+
+
+def live(depth=None, **policy):
+    sync = Synchronizer("X", Policy(ring=16, **policy))
+    sync.connected(now=0.0)
+    sync.receive(delta(99, 100), now=0.0)
+    sync.receive_snapshot(snapshot(100, depth=depth), now=0.0, request=1)
+    for n in range(100, 105):
+        sync.receive(delta(n, n + 1, [("9", str(n))]), now=1.0)
+    assert sync.live
+    return sync
+
+
+def audited(verdict, **more):
+    fields = {"sequence": 105, "compared": 3, "differing": 0} | more
+    return Audited("X", verdict=verdict, **fields)
+
+
+def test_snapshot_at_the_books_sequence_that_equals_it_matches():
+    sync = live()
+    assert sync.audit(snapshot(105, [("9", "104"), ("8", "2")]), now=2.0) == [
+        audited(Verdict.MATCHED)
+    ]
+    assert sync.live
+    assert sync.status().counts.audits == 1
+
+
+def test_older_snapshot_is_brought_forward_by_what_is_remembered():
+    sync = live()
+    outputs = sync.audit(snapshot(102, [("9", "101"), ("8", "2")]), now=2.0)
+    assert outputs == [audited(Verdict.MATCHED)]
+
+
+def test_level_that_differs_costs_a_resync():
+    sync = live()
+    outputs = sync.audit(snapshot(105, [("9", "104"), ("8", "3")]), now=2.0)
+    assert outputs == [
+        audited(Verdict.DIFFERING, differing=1),
+        Desynced("X", Cause.DRIFT),
+        FetchSnapshot("X", 2, 2.0),
+    ]
+
+
+def test_level_that_only_one_of_them_has_differs():
+    sync = live()
+    (event, *_) = sync.audit(snapshot(105, [("9", "104")]), now=2.0)
+    assert (event.verdict, event.differing) == (Verdict.DIFFERING, 1)
+
+
+def test_snapshot_older_than_what_is_remembered_proves_nothing():
+    sync = live()
+    (event,) = sync.audit(snapshot(50), now=2.0)
+    assert event.verdict is Verdict.INCONCLUSIVE
+    assert sync.live
+    assert sync.status().counts.inconclusive == 1
+
+
+def test_snapshot_inside_a_delta_proves_nothing_if_it_differs():
+    sync = live()
+    sync.receive(delta(105, 110, [("9", "7")]), now=1.0)
+    (event,) = sync.audit(snapshot(107, [("9", "6"), ("8", "3")]), now=2.0)
+    assert event.verdict is Verdict.INCONCLUSIVE
+    (event,) = sync.audit(snapshot(107, [("9", "6"), ("8", "2")]), now=2.0)
+    assert event.verdict is Verdict.MATCHED
+
+
+def test_snapshot_inside_a_delta_that_lists_all_it_touched_is_exact():
+    sync = live(exact_overlap=True)
+    sync.receive(delta(105, 110, [("9", "7")]), now=1.0)
+    (event, *_) = sync.audit(snapshot(107, [("9", "6"), ("8", "3")]), now=2.0)
+    assert event.verdict is Verdict.DIFFERING
+
+
+def test_snapshot_ahead_of_the_book_waits_for_it():
+    sync = live()
+    assert sync.audit(snapshot(107, [("9", "7"), ("8", "2")]), now=2.0) == []
+    assert len(sync.receive(delta(105, 106), now=2.1)) == 1
+    outputs = sync.receive(delta(106, 107, [("9", "7")]), now=2.2)
+    assert outputs[1:] == [audited(Verdict.MATCHED, sequence=107)]
+
+
+def test_only_levels_inside_both_windows_are_compared():
+    sync = live(depth=2)  # the book is complete down to 8
+    sync.receive(delta(105, 106, [("7", "9")]), now=1.0)  # known, not complete there
+    levels = [("9", "104"), ("8", "2"), ("6", "5")]
+    (event, *_) = sync.audit(snapshot(106, levels), now=2.0)
+    assert (event.verdict, event.compared) == (Verdict.MATCHED, 3)
+
+
+def test_book_that_matches_takes_the_wider_window():
+    sync = live(depth=2)
+    levels = [("9", "104"), ("8", "2"), ("7", "5"), ("6", "5")]
+    sync.audit(snapshot(105, levels, depth=4), now=2.0)
+    assert str(sync.book.window.bid) == "6"
+    assert str(sync.book.size_at("bid", 7)) == "5"
+    sync.book.check()
+
+
+def test_audit_that_agrees_clears_the_doubt_of_an_overlap():
+    sync = Synchronizer("X", Policy(ring=16))
+    sync.connected(now=0.0)
+    sync.receive(delta(98, 101), now=0.0)
+    sync.receive_snapshot(snapshot(100), now=0.0, request=1)
+    assert sync.status().overlap
+    sync.audit(snapshot(101), now=1.0)
+    assert not sync.status().overlap
+
+
+@pytest.mark.parametrize("bad", [[("9", "NaN")], [("-1", "1")]])
+def test_snapshot_that_no_book_can_hold_proves_nothing(bad):
+    (event,) = live().audit(snapshot(105, bad), now=2.0)
+    assert event.verdict is Verdict.INCONCLUSIVE
+
+
+def test_book_that_is_not_live_is_not_audited():
+    sync = live()
+    sync.receive(delta(106, 107), now=2.0)
+    assert sync.audit(snapshot(105), now=2.0) == []
