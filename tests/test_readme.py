@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
+import booksync.venues
+from booksync.cli.table import markdown
 from booksync.states import TRANSITIONS
 
+#: Plug-ins that other tests register are not in the README.
+SHIPPED = {
+    name
+    for name, kind in booksync.venues.available().items()
+    if kind.__module__.startswith("booksync.")
+}
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
@@ -52,3 +60,26 @@ def test_both_commands_are_one_line():
         block = re.search(rf"<!-- {name} -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
         assert block
         assert len(block.group(1).splitlines()) == 1
+
+
+def test_venues_are_those_that_are_there():
+    """After a venue changed: python -m tests.test_readme."""
+    shipped = [
+        line
+        for line in markdown().splitlines(keepends=True)
+        if not line.startswith("| `") or line.split("`")[1] in SHIPPED
+    ]
+    assert between("venues") == "".join(shipped)
+
+
+def write():
+    """Renew the tables of the README."""
+    text = TEXT
+    for name, made in (("transitions", transitions()), ("venues", markdown())):
+        part = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text = re.sub(part, lambda m, t=made: m[1] + t + m[2], text, flags=re.DOTALL)
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
