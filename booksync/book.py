@@ -11,11 +11,13 @@ from collections import deque
 from decimal import Decimal
 from typing import Any, Self
 
+from msgspec import structs
+
 from booksync.errors import BookNotLive, ConfigurationError
-from booksync.exact import Level, Number, canonical
+from booksync.exact import Level, Number, canonical, divide, exactly
 from booksync.ladder import Ladder, SideName
 from booksync.messages import Delta, Snapshot
-from booksync.queries import Queries, Window, quoted
+from booksync.queries import BASIS, Queries, Window, quoted
 
 __all__ = ["Book", "Level", "Window", "canonical"]
 
@@ -149,10 +151,10 @@ class Book(Queries):
         self.version += 1
         self.time = delta.time
         self.received = now
+        if self._depth is not None:
+            delta = self._cut(self._depth, delta)
         if self._recent is not None:
             self._recent.append(delta)
-        if self._depth is not None:
-            self._cut(self._depth)
 
     def _took(self, message: Snapshot, sequence: int, now: float | None) -> None:
         self.sequence = sequence
@@ -162,19 +164,31 @@ class Book(Queries):
         if self._recent is not None:
             self._recent.append(message)
         if self._depth is not None:
-            self._cut(self._depth)
+            self._bids_held.truncate(self._depth)
+            self._asks_held.truncate(self._depth)
 
-    def _cut(self, depth: int) -> None:
-        self._bids_held.truncate(depth)
-        self._asks_held.truncate(depth)
+    def _cut(self, depth: int, delta: Delta) -> Delta:
+        """Drop the levels beyond ``depth``; return ``delta`` with them as changed."""
+        bids = self._bids_held.truncate(depth)
+        asks = self._asks_held.truncate(depth)
+        if not bids and not asks:
+            return delta
+        return structs.replace(
+            delta,
+            bids=[*delta.bids, *((price, 0) for price in bids)],
+            asks=[*delta.asks, *((price, 0) for price in asks)],
+        )
 
     def _window_of(self, snapshot: Snapshot) -> Window | None:
         """Only a side that the venue cut has an edge."""
         if snapshot.depth is None or self._depth is not None:
             return None
         edges = []
-        for side in (self._bids_held, self._asks_held):
-            worst = side.at(len(side) - 1) if len(side) >= snapshot.depth else None
+        for side, listed in (
+            (self._bids_held, snapshot.bids),
+            (self._asks_held, snapshot.asks),
+        ):
+            worst = side.at(len(side) - 1) if len(listed) >= snapshot.depth else None
             edges.append(None if worst is None else worst.price)
         return Window(*edges)
 
@@ -188,10 +202,19 @@ class Book(Queries):
             keep_text=self._keep_text,
         )
 
+    def limit(self, bid: Number | None, ask: Number | None) -> None:
+        """Say how far the book is complete, as its checkpoint knew it. O(1)."""
+        known = bid is None and ask is None
+        self._window = None if known else Window(bid, ask)
+
     def adopt(self, other: Book) -> None:
         """Take the levels and the window of ``other``, which ends with this. O(1)."""
         self._bids_held, self._asks_held = other._bids_held, other._asks_held
         self._window = other._window
+        # Levels beyond the old window may differ, and nobody knows which.
+        self.version += 1
+        if self._recent is not None:
+            self._recent.clear()
         if self._cause is None:
             self.reveal()
 
@@ -202,6 +225,10 @@ class Book(Queries):
         self._cause = cause
         guard: Any = _Withheld(self.symbol, cause)
         self._bids = self._asks = guard
+
+    def _refuse_if_withheld(self) -> None:
+        if self._cause is not None:
+            raise BookNotLive(self.symbol, self._cause)
 
     def reveal(self) -> None:
         """Allow reads again. O(1)."""
@@ -232,20 +259,24 @@ class Book(Queries):
         ``None`` for a side that is wholly known, or that the venue itself keeps to its
         best levels: then it is complete as far as it goes.
         """
+        self._refuse_if_withheld()
         return Window(None, None) if self._window is None else self._window
 
     def coverage(self) -> tuple[Number | None, Number | None]:
         """
         Basis points from each best price to the window's edge, ``(bid, ask)``. O(1).
 
-        ``None`` where there is no edge, or no level.
+        Negative where the best price has left the window; ``None`` where there is no
+        edge, or no level.
         """
         found: list[Number | None] = []
-        for best, edge in zip((self.best_bid, self.best_ask), self.window, strict=True):
+        bests, window = (self.best_bid, self.best_ask), self.window
+        for best, edge, sign in zip(bests, window, (BASIS, -BASIS), strict=True):
             if best is None or edge is None or not best.price:
                 found.append(None)
-            else:
-                found.append(abs(best.price - edge) * 10_000 / best.price)
+                continue
+            with exactly():
+                found.append(divide((best.price - edge) * sign, abs(best.price)))
         return found[0], found[1]
 
     def changes_since(self, version: int) -> list[tuple[SideName, Level]]:
@@ -267,6 +298,7 @@ class Book(Queries):
         [('bid', Level(price=Decimal('9'), size=Decimal('1')))]
 
         """
+        self._refuse_if_withheld()
         if self._recent is None:
             self._recent = deque(maxlen=MEMORY)
         steps = self.version - version

@@ -42,6 +42,7 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.policy import Policy, Way
+from booksync.seeding import plant, seed_of
 from booksync.states import Cause
 from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
@@ -261,6 +262,26 @@ class Engine:
 
         """
         return self._takers[type(given)](given, now)
+
+    def plant(self, number: int, seed: inputs.Seed, now: float) -> None:
+        """Take a book as its checkpoint has it; one that is known already stays."""
+        if seed.symbol in self.books or seed.state == "offline":
+            return
+        at = self.connections.get(number)
+        if at is None:
+            at = Connection(number, self.venue.session(), now)
+            self.connections[number] = at
+        sync = at.books[seed.symbol] = self.added(seed.symbol)
+        plant(sync, seed, now)
+        self._note(sync)
+
+    def seeds(self) -> list[tuple[int, inputs.Seed]]:
+        """Make a checkpoint of every book on an open connection. O(all levels)."""
+        return [
+            (at.number, seed_of(sync))
+            for at in self.connections.values()
+            for sync in at.books.values()
+        ]
 
     def frame(self, number: int, raw: str | bytes, now: float) -> list[Output]:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -28,6 +29,7 @@ from booksync.errors import (
 )
 from booksync.events import (
     Changed,
+    Desynced,
     Event,
     FetchSnapshot,
     Output,
@@ -38,11 +40,13 @@ from booksync.events import (
     Synced,
 )
 from booksync.fetching import Fetcher
+from booksync.flight import Flight
 from booksync.inputs import Asked, Input, Removed, Resubscribed, Ticked
 from booksync.keeping import Keeper, spread
 from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
 from booksync.recording import Recorder
+from booksync.states import FAULTS
 from booksync.status import Status
 from booksync.sync import Synchronizer
 from booksync.transport import Rest, Transport, checked_url
@@ -57,6 +61,8 @@ OnStale = Literal["raise", "wait", "last"]
 
 #: Inputs taken in a row before timers are looked at.
 TURN = 256
+#: Seconds between two checkpoints of all books in a recording.
+CHECKPOINT_EVERY = 300.0
 #: Deltas of each book remembered where books are audited.
 RING = 256
 #: Attempts to reach a venue that never answered, before the caller is told.
@@ -76,6 +82,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
     audit_every: float | None = None,
     conflate: bool = False,
     record: str | Path | None = None,
+    flight: str | Path | None = None,
     proxy: str | None = None,
     ws_url: str | None = None,
     rest_url: str | None = None,
@@ -108,6 +115,9 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
             are taken (backpressure).
         record: File to record everything to (``.jsonl``, ``.jsonl.gz``,
             ``.jsonl.zst``).
+        flight: Folder for the flight recorder: when a live book goes wrong, the last
+            30 to 60 seconds of everything are written there, as a recording that
+            replays to the same event. Not for venues whose session holds levels.
         proxy: URL of a proxy; by default what the environment says.
         ws_url: In place of the venue's websocket base URL.
         rest_url: In place of the venue's REST base URL.
@@ -140,6 +150,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         chosen.setdefault("ring", RING)
     settings = _Settings(
         audit_every=audit_every,
+        flight=flight,
         on_stale=on_stale,
         conflate=conflate,
         record=record,
@@ -160,6 +171,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_every: float | None
+    flight: str | Path | None
     on_stale: OnStale
     conflate: bool
     record: str | Path | None
@@ -211,6 +223,9 @@ class Feed:
         self._offset = 0.0
         self._clock: Callable[[], float] = time.monotonic
         self._recorder: Recorder | None = None
+        self._checkpoint_at = math.inf
+        flight = settings.flight
+        self._flight = None if flight is None else Flight(flight)
         self._rest: Rest | None = None
         self._fetcher: Fetcher | None = None
         self._engine = self._make_engine()
@@ -221,6 +236,7 @@ class Feed:
             Reconnect: self._do_reconnect,
             Rejected: self._do_reject,
             Synced: self._do_synced,
+            Desynced: self._do_desynced,
         }
 
     def _make_engine(self) -> Engine:
@@ -274,6 +290,7 @@ class Feed:
             await self._load_instruments()
         if self._settings.record is not None:
             self._recorder = Recorder(self._settings.record, self._header())
+            self._checkpoint_at = self.clock() + CHECKPOINT_EVERY
         if self.venue.facts.source is Source.REST:
             self._fetcher = self._make_fetcher()
             self.spawn(self._fetcher.run(self._group))
@@ -558,17 +575,44 @@ class Feed:
                 await asyncio.sleep(0)
 
     def _drive(self, item: Item) -> None:
-        recorder = self._recorder
+        if self._recorder is not None or self._flight is not None:
+            self._note(item)
         if len(item) == 3:  # noqa: PLR2004 - a frame: number, raw, now
             number, raw, now = item
-            if recorder is not None:
-                recorder.frame(now, number, self.ws_url, raw)
             self._emit(self._engine.frame(number, raw, now))
+        else:
+            given, now = item
+            self._emit(self._engine.take(given, now))
+
+    def _note(self, item: Item) -> None:
+        """Record an input, before it is taken."""
+        now = item[-1]
+        if self._flight is not None:
+            if self._flight.due(now):
+                self._flight.turn(self._engine.seeds(), now)
+            self._flight.note(item)
+        recorder = self._recorder
+        if recorder is None:
             return
-        given, now = item
-        if recorder is not None:
-            recorder.event(now, given)
-        self._emit(self._engine.take(given, now))
+        if now >= self._checkpoint_at:
+            self._checkpoint_at = now + CHECKPOINT_EVERY
+            for number, seed in self._engine.seeds():
+                recorder.book(now, number, seed)
+        if len(item) == 3:  # noqa: PLR2004 - a frame
+            recorder.frame(now, item[0], self.ws_url, item[1])
+        else:
+            recorder.event(now, item[0])
+
+    def _do_desynced(self, event: Desynced) -> None:
+        """Write what led to a fault of a live book."""
+        if self._flight is None or event.cause not in FAULTS:
+            return
+        moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self.clock()))
+        safe = "".join(c if c.isalnum() else "-" for c in event.symbol)
+        name = f"{self.venue.id}-{safe}-{event.cause.value}-{moment}"
+        path = self._flight.dump(name, self._header(), self.ws_url)
+        if path is not None:
+            log.warning("%s: %s, see %s", event.symbol, event.cause.value, path)
 
     def _emit(self, outputs: list[Output]) -> None:
         for output in outputs:

@@ -15,10 +15,12 @@ __all__ = [
     "Asked",
     "Closed",
     "Failed",
+    "Held",
     "Input",
     "Opened",
     "Removed",
     "Resubscribed",
+    "Seed",
     "Subscribed",
     "Ticked",
 ]
@@ -95,6 +97,50 @@ class Failed(_Input, frozen=True, tag="failed"):
 
 class Ticked(_Input, frozen=True, tag="tick"):
     """Time passed: a deadline of the engine came."""
+
+
+class Held(Struct, frozen=True):
+    """A delta that waited for a snapshot when the checkpoint was made."""
+
+    prev: int
+    last: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+    time: float | None = None
+
+
+class Seed(Struct, frozen=True):
+    """
+    One book at one moment, so that a recording can be cut there.
+
+    Args:
+        symbol: Whose.
+        state: ``"live"`` or ``"syncing"``.
+        sequence: Of a live book.
+        bids: ``(price, size)`` texts of a live book, best first.
+        asks: Likewise.
+        window: Worst known prices, ``(bid, ask)``.
+        time: Venue time of its last change.
+        fresh: No delta was applied since its snapshot.
+        unbridged: No delta has joined its snapshot yet.
+        request: Number of the last snapshot request.
+        waiting: Whether its answer is awaited.
+        buffered: Deltas that wait for it.
+
+    """
+
+    symbol: str
+    state: str
+    sequence: int = 0
+    bids: list[tuple[str, str]] = []
+    asks: list[tuple[str, str]] = []
+    window: tuple[str | None, str | None] = (None, None)
+    time: float | None = None
+    fresh: bool = False
+    unbridged: bool = False
+    request: int = 0
+    waiting: bool = False
+    buffered: list[Held] = []
 
 
 Input = (

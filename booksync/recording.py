@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from booksync.errors import ConfigurationError, RecordingError
-from booksync.inputs import Answered, Input
+from booksync.inputs import Answered, Input, Seed
 
 __all__ = ["FORMAT", "Recorder", "Recording", "frame_of", "redacted"]
 
@@ -128,6 +128,15 @@ class Recorder:
             text = body.decode("utf-8", "replace")
             record = {"t": now, "ch": "http", "conn": 0, "url": given.url}
             self._write({**record, "dir": "in", "raw": text})
+
+    def book(self, now: float, connection: int, seed: Seed) -> None:
+        """Record a checkpoint: what a recording cut here needs to go on."""
+        body = msgspec.to_builtins(seed)
+        self._write({"t": now, "ch": "book", "conn": connection, **body})
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write a record that was made before (:meth:`Flight.dump`)."""
+        self._write(record)
 
     def close(self) -> None:
         """Finish the file. Idempotent."""

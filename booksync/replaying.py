@@ -92,6 +92,7 @@ class Replay:
             "ws": self._frame,
             "http": self._body,
             "event": self._event,
+            "book": self._plant,
         }
         self._now = 0.0
         self._answer: inputs.Answered | None = None
@@ -193,6 +194,12 @@ class Replay:
             return []
         body = record["raw"].encode()
         return self.engine.take(msgspec.structs.replace(given, body=body), self._now)
+
+    def _plant(self, record: dict[str, Any]) -> list[Output]:
+        """Take a book that a recording cut here begins with."""
+        seed = msgspec.convert(record, inputs.Seed)
+        self.engine.plant(record["conn"], seed, self._now)
+        return []
 
     def _match(self, url: str) -> inputs.Answered | None:
         """Take an answer for the one that its symbol waits for."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 from booksync.auditing import audit
 from booksync.book import Book
@@ -298,12 +299,59 @@ class Synchronizer:
         """No more will come: take a quiet market's snapshot as it stands."""
         return [] if self._quiet_at is None else self.tick(max(now, self._quiet_at))
 
+    def restore(
+        self,
+        snapshot: Snapshot | None,
+        deltas: Sequence[Delta],
+        asked: tuple[int, bool],
+        now: float,
+        *,
+        fresh: bool,
+    ) -> None:
+        """
+        Go on where a checkpoint was made (:func:`booksync.seeding.plant`).
+
+        Args:
+            snapshot: The live book; ``None`` if it was not live.
+            deltas: What was buffered.
+            asked: As :attr:`asked` was.
+            now: Seconds.
+            fresh: As :attr:`fresh` was.
+
+        """
+        self.heard = now
+        self._move(Cause.CONNECTED, now)
+        for delta in deltas:
+            self._keep(delta)
+        self.counts.received += len(deltas)
+        if snapshot is not None:
+            self.book.load(snapshot, now=now)
+            self._fresh = fresh
+            self._time = snapshot.time
+            self._go_live(now)
+        self._request, self._waiting = asked
+
     # -- reading ------------------------------------------------------------------
 
     @property
     def awaited(self) -> int | None:
         """Number of the snapshot request under way; ``None`` if there is none."""
         return self._request if self._waiting else None
+
+    @property
+    def asked(self) -> tuple[int, bool]:
+        """Number of the last snapshot request, and whether it is awaited."""
+        return self._request, self._waiting
+
+    @property
+    def buffered(self) -> tuple[Delta, ...]:
+        """Deltas that wait for a snapshot, oldest first."""
+        return tuple(self._buffer)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether no delta was applied since the snapshot."""
+        return self._fresh
 
     @property
     def live(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 
@@ -630,3 +631,62 @@ async def test_old_book_is_withheld_by_choice():
         await until(feed, is_a(Synced, "BTCUSDT"), server)
         proves(feed, exchange, "BTCUSDT")
         assert feed.status("BTCUSDT").counts.requests == 1
+
+
+# -- flight recorder ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_fault_leaves_a_recording_that_replays_to_the_same_event(
+    tmp_path, monkeypatch, venue
+):
+    """Cut from the middle: it begins with a checkpoint, not with a connection."""
+    turns = itertools.count()
+    often = lambda _flight, _now: next(turns) % 25 == 0  # noqa: E731
+    monkeypatch.setattr("booksync.flight.Flight.due", often)
+    async with running(venue=venue, flight=tmp_path) as (feed, server, _):
+        await all_live(feed, server)
+        for _ in range(30):
+            server.step()
+            async for _ in quiet(feed):
+                pass
+        server.faults.inject("drop", symbol="BTCUSDT")
+        seen = await until(feed, is_a(Desynced, "BTCUSDT"), server)
+    (path,) = tmp_path.iterdir()
+    assert "BTCUSDT-gap" in path.name
+    lines = path.read_text().splitlines()
+    assert '"ch":"book"' in lines[1]
+    replay = Replay(path)
+    events = list(replay)
+    assert events[-1] == seen[-1]
+    other = replay.books["ETHUSDT"].book
+    assert other.sequence
+    other.check()
+
+
+async def test_recording_cut_from_the_middle_goes_on_from_its_checkpoint(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("booksync.feed.CHECKPOINT_EVERY", 0.5)
+    path = tmp_path / "day.jsonl"
+    async with running(record=path) as (feed, server, _):
+        await all_live(feed, server)
+        async with asyncio.timeout(10.0):
+            while '"ch":"book"' not in path.read_text():
+                server.step()
+                async for _ in quiet(feed):
+                    pass
+                feed._recorder._file.flush()
+        server.step(3)
+        async for _ in quiet(feed):
+            pass
+        books = {symbol: feed[symbol].digest() for symbol in feed.symbols}
+    header, *lines = path.read_text().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if '"ch":"book"' in line)
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text(header + "".join(lines[first:]))
+    replay = Replay(cut)
+    seen = [e for e in replay if type(e) is not Desynced]  # the end: disconnected
+    assert seen
+    changed = {s: replay.books[s].book.sequence for s in books}
+    assert changed == {s: feed._engine.books[s].book.sequence for s in books}

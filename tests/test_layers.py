@@ -29,8 +29,10 @@ MAY = {
         "auditing", "book", "errors", "events", "messages", "policy", "queries", "states", "status",
     },
     "venues": {"errors", "messages"},
+    "seeding": {"exact", "inputs", "messages", "sync"},
+    "flight": {"inputs", "recording"},
     "engine": {
-        "book", "errors", "events", "inputs", "messages", "policy", "states", "status",
+        "seeding", "book", "errors", "events", "inputs", "messages", "policy", "states", "status",
         "sync", "venues",
     },
     "recording": {"errors", "inputs"},
@@ -46,7 +48,7 @@ MAY = {
     },
     "metrics": {"budget", "errors", "feed", "states", "status"},
     "feed": {
-        "book", "budget", "engine", "errors", "events", "fetching", "inputs", "keeping",
+        "flight", "book", "budget", "engine", "errors", "events", "fetching", "inputs", "keeping",
         "queries", "queues", "recording", "states", "status", "sync", "transport",
         "venues",
     },
