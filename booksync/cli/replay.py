@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,22 +97,7 @@ def _replayed(
     file: Path, venue: str | None, settings: Settings, numbers: Numbers
 ) -> Replay:
     """Replay one file to its end, with a bar if it is a long one."""
-    total = _length(file)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=STDERR, transient=True, disable=total is None
-    ) as bar:
-        task = bar.add_task(clean(file.name), total=total)
-
-        def on_record(number: int) -> None:
-            if number % STEP == 0:
-                bar.update(task, completed=number)
-
+    with _bar(file) as on_record:
         try:
             made = Replay(
                 file,
@@ -126,6 +113,29 @@ def _replayed(
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise RecordingError(f"{file}: not a recording ({error!r})") from None
     return made
+
+
+@contextlib.contextmanager
+def _bar(file: Path) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar while a long file is replayed; gives what moves it."""
+    total = _length(file)
+    if total is None:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=STDERR, transient=True) as bar:
+        task = bar.add_task(clean(file.name), total=total)
+
+        def on_record(number: int) -> None:
+            if number % STEP == 0:
+                bar.update(task, completed=number)
+
+        yield on_record
 
 
 def _length(file: Path) -> int | None:

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -48,6 +48,8 @@ from booksync.venues.okx import interleaved_crc32
 __all__ = ["Bitget"]
 
 N = TypeVar("N")
+#: What no number of the venue exceeds: larger ones overflow a float.
+Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: No such channel or instrument, bad parameter.
 REFUSED = {30001, 30016}
 ACKS: Mapping[str, type[Subscribed | Unsubscribed]] = {
@@ -69,9 +71,9 @@ class Arg(Struct, frozen=True):
 class Book(Struct, Generic[N], gc=False):
     """An element of ``data``; numbers may be text."""
 
-    seq: int
-    ts: int
-    pseq: int | None = None
+    seq: Integer
+    ts: Integer
+    pseq: Integer | None = None
     asks: list[tuple[N, N]] | None = None
     bids: list[tuple[N, N]] | None = None
     a: list[tuple[N, N]] | None = None

@@ -227,7 +227,7 @@ class Bitmex(Venue):
     ) -> Sequence[Message]:
         if frame in ("pong", b"pong"):
             return ()
-        control: Control = self.decode(self._control, frame)
+        control = self._read(frame, session)
         if control.table in TABLES:
             symbol = control.data[0].symbol if control.data else None
             if symbol in session:
@@ -242,6 +242,16 @@ class Bitmex(Venue):
         if control.table or control.info:
             return ()
         raise MalformedMessage("neither rows nor an answer")
+
+    def _read(self, frame: str | bytes, session: dict[str, Ladder]) -> Control:
+        """Whose an unreadable frame is, nobody knows: all next deltas are gaps."""
+        try:
+            control: Control = self.decode(self._control, frame)
+        except MalformedMessage:
+            for ladder in session.values():
+                ladder.prices = None
+            raise
+        return control
 
     def instrument_requests(self) -> Sequence[Request]:
         """``GET /api/v1/instrument/active``."""

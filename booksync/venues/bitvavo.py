@@ -150,7 +150,7 @@ class Bitvavo(Venue):
         weight=900,
     )
     heartbeat = Heartbeat(silence=75.0)  # protocol pings every 50 s
-    WS_URL = "wss://ws.bitvavo.com/v2/"
+    WS_URL = "wss://ws.bitvavo.com/v2"
     REST_URL = "https://api.bitvavo.com"
     DEPTHS: ClassVar[tuple[int, ...]] = (10, 50, 100, 500, 1000)
     default_depth = 1000
@@ -169,6 +169,10 @@ class Bitvavo(Venue):
     def session(self) -> Session:
         """Requests and numbering of this connection."""
         return Session()
+
+    def stream_url(self, base: str, answer: bytes | None = None) -> str:
+        """``wss://ws.bitvavo.com/v2/``: the slash is part of it."""
+        return base + "/"
 
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float

@@ -22,11 +22,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -55,6 +55,8 @@ from booksync.venues.facts import (
 __all__ = ["Bybit"]
 
 N = TypeVar("N")
+#: What no number of the venue exceeds: larger ones overflow a float.
+Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 FULL_LEVELS = 10_000
 TOPIC = re.compile(r"orderbook\.(\d{1,5}|full)\.([^.\s]+)")
 NAMED = re.compile(r"orderbook\.[^\s,\]\"]+")
@@ -70,9 +72,9 @@ class Data(Struct, Generic[N], gc=False):
     s: str
     b: list[tuple[N, N]]
     a: list[tuple[N, N]]
-    u: int
-    seq: int
-    cts: int = 0
+    u: Integer
+    seq: Integer
+    cts: Integer = 0
 
 
 class Push(Struct, Generic[N]):
@@ -81,8 +83,8 @@ class Push(Struct, Generic[N]):
     topic: str
     type: Literal["snapshot", "delta"]
     data: Data[N]
-    ts: int = 0
-    cts: int = 0
+    ts: Integer = 0
+    cts: Integer = 0
 
 
 class Control(Struct):
@@ -153,6 +155,12 @@ class Session:
         self.last: dict[str, tuple[int, int]] = {}
         self.halted: set[str] = set()
 
+    def skip(self, symbol: str | None) -> None:
+        """Leave a hole where a message could not be read: anybody's, if unknown."""
+        for name, (u, seq) in self.last.items():
+            if name == symbol or symbol not in self.last:
+                self.last[name] = (u + 1, seq)
+
 
 class Bybit(Venue):
     """Bybit spot, linear or inverse, one market by option."""
@@ -209,7 +217,7 @@ class Bybit(Venue):
         else:
             self.keep = self.depth
         if self._loose:
-            new["assurance"] = Assurance.ORDERED
+            new |= {"assurance": Assurance.ORDERED, "numbering": None}
         vars(self)["facts"] = msgspec.structs.replace(self.facts, **new)
 
     @classmethod
@@ -263,7 +271,7 @@ class Bybit(Venue):
         try:
             push = self._push.decode(frame)
         except UNREADABLE as error:
-            return self._parse_other(frame, session, error)
+            return self._unread(frame, session, error)
         data = push.data
         channel = session.channels.get(push.topic) or self._meet(push.topic, session)
         if not channel.name:
@@ -354,6 +362,17 @@ class Bybit(Venue):
         prev = last_seq if follows else seq
         again = follows and seq == last_seq
         return Delta(name, prev, seq, data.b, data.a, time, reset=again)
+
+    def _unread(
+        self, frame: str | bytes, session: Session, error: Exception
+    ) -> Sequence[Message]:
+        """Without strict ``u`` nothing else shows a delta that cannot be read."""
+        try:
+            return self._parse_other(frame, session, error)
+        except MalformedMessage as failure:
+            if self._loose:
+                session.skip(failure.symbol)
+            raise
 
     def _parse_other(
         self, frame: str | bytes, session: Session, error: Exception

@@ -46,6 +46,8 @@ from booksync.venues.facts import (
 __all__ = ["CryptoCom"]
 
 N = TypeVar("N")
+#: What no number of the venue exceeds: larger ones overflow a float.
+Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: Unknown symbol, depth or channel.
 REFUSED = 40003
 SUBSCRIBE = "subscribe"
@@ -68,9 +70,9 @@ class Sides(Struct, Generic[N], gc=False):
 class Item(Struct, Generic[N], gc=False):
     """An element of ``data``; a delta has its sides in ``update``."""
 
-    u: int
-    t: int
-    pu: int | None = None
+    u: Integer
+    t: Integer
+    pu: Integer | None = None
     update: Sides[N] | None = None
     asks: list[Level[N]] | None = None
     bids: list[Level[N]] | None = None

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -52,6 +52,8 @@ from booksync.venues.facts import (
 __all__ = ["Deribit"]
 
 N = TypeVar("N")
+#: What no number of the venue exceeds: larger ones overflow a float.
+Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 SUBSCRIBE = "public/subscribe"
 UNSUBSCRIBE = "public/unsubscribe"
 #: Raw without login, closed book, bad parameter.
@@ -65,12 +67,12 @@ class Book(Struct, Generic[N], gc=False):
     """``data`` of a book channel; a snapshot has no ``prev_change_id``."""
 
     type: Literal["snapshot", "change"]
-    timestamp: int
+    timestamp: Integer
     instrument_name: str
-    change_id: int
+    change_id: Integer
     bids: list[tuple[Literal["new", "change", "delete"], N, N]]
     asks: list[tuple[Literal["new", "change", "delete"], N, N]]
-    prev_change_id: int | None = None
+    prev_change_id: Integer | None = None
 
 
 class Params(Struct, Generic[N]):

@@ -40,7 +40,7 @@ CHANNEL = "l2Book"
 LEVELS, FAST_LEVELS = 20, 5
 PERPETUAL_DECIMALS, SPOT_DECIMALS = 6, 8
 Places = Annotated[int, msgspec.Meta(ge=0, le=30)]
-Time = Annotated[int, msgspec.Meta(ge=0)]
+Time = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Level(Struct, Generic[N], gc=False):

@@ -55,6 +55,8 @@ from booksync.venues.facts import (
 __all__ = ["Okx", "interleaved_crc32"]
 
 N = TypeVar("N")
+#: What no number of the venue exceeds: larger ones overflow a float.
+Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 LEVELS = 400
 #: Login wanted, invalid request, no such channel or instrument, conflicting channels.
 REFUSED = {"60011", "60012", "60018", "64004"}
@@ -78,10 +80,10 @@ class Book(Struct, Generic[N], gc=False):
 
     asks: list[Level[N]]
     bids: list[Level[N]]
-    ts: int
+    ts: Integer
     checksum: int = 0
-    seqId: int | None = None  # noqa: N815 - the venue's name
-    prevSeqId: int | None = None  # noqa: N815
+    seqId: Integer | None = None  # noqa: N815 - the venue's name
+    prevSeqId: Integer | None = None  # noqa: N815
 
 
 class Arg(Struct):

@@ -51,7 +51,7 @@ EXACT = Context(prec=60)
 USUAL = 30  # levels
 LOST = -1  # something could not be read: until the next snapshot nothing matches
 Scaled = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-Number = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Sides(Struct, Generic[N], gc=False):
@@ -70,7 +70,7 @@ class Frame(Struct, Generic[N], gc=False):
     orderbook_p: Sides[N] | None = None
     book: Sides[Scaled] | None = None
     depth: int | None = None
-    timestamp: int = 0
+    timestamp: Number = 0
 
 
 class Problem(Struct):
@@ -294,7 +294,11 @@ class Phemex(Venue):
     def _parse_other(
         self, frame: str | bytes, session: Session, reason: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        try:
+            control: Control = self.decode(self._control, frame)
+        except MalformedMessage:  # anybody's
+            session.last = dict.fromkeys(session.last, LOST)
+            raise
         if control.book is not None or control.orderbook_p is not None:
             symbol = control.symbol if isinstance(control.symbol, str) else None
             if symbol in session.last:

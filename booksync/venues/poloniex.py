@@ -44,6 +44,8 @@ from booksync.venues.facts import (
 __all__ = ["Poloniex"]
 
 N = TypeVar("N")
+#: What no number of the venue exceeds: larger ones overflow a float.
+Integer = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 CHANNEL = "book_lv2"
 LEVELS = 20
 Places = Annotated[int, msgspec.Meta(ge=0, le=30)]
@@ -53,22 +55,22 @@ class Spot(Struct, Generic[N], gc=False):
     """A snapshot or an update of one symbol; ``ts`` is the time of the push."""
 
     symbol: str
-    id: int
-    last: int = field(name="lastId")
+    id: Integer
+    last: Integer = field(name="lastId")
     bids: list[tuple[N, N]]
     asks: list[tuple[N, N]]
-    ts: int = 0
+    ts: Integer = 0
 
 
 class Futures(Struct, Generic[N], gc=False):
     """The same as the v3 futures spell it."""
 
     symbol: str = field(name="s")
-    id: int
-    last: int = field(name="lid")
+    id: Integer
+    last: Integer = field(name="lid")
     bids: list[tuple[N, N]]
     asks: list[tuple[N, N]]
-    ts: int = 0
+    ts: Integer = 0
 
 
 class SpotFrame(Struct, Generic[N], gc=False):

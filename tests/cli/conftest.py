@@ -47,7 +47,9 @@ class Running:
     async def _serve(self):
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
-        async with serve(Exchange(SYMBOLS, seed=1, levels=30)) as server:
+        # A snapshot at a boundary joins at once: runs can be short.
+        markets = Exchange(SYMBOLS, seed=1, levels=30, snapshot="boundary")
+        async with serve(markets) as server:
             self.server = server
             self.ready.set()
             await self.done.wait()

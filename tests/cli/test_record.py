@@ -14,7 +14,7 @@ def test_recording_replays_to_the_same_books_without_naming_the_venue(
     file = tmp_path / name
     result = booksync(
         "record", "binance", "BTCUSDT", "ETHUSDT", *exchange.urls, "-o", file,
-        "--seconds", 1, "--json",
+        "--seconds", 1.5, "--json",
     )  # fmt: skip
     assert result.code == 0
     [summary] = result.objects
@@ -36,7 +36,7 @@ def test_recording_replays_to_the_same_books_without_naming_the_venue(
 def test_summary_is_a_table_and_a_line(booksync, exchange, tmp_path):
     file = tmp_path / "day.jsonl"
     result = booksync(
-        "record", "binance", "BTCUSDT", *exchange.urls, "-o", file, "--seconds", 0.5
+        "record", "binance", "BTCUSDT", *exchange.urls, "-o", file, "--seconds", 1
     )
     assert result.code == 0
     assert "BTCUSDT   live" in result.out
@@ -47,7 +47,7 @@ def test_summary_is_a_table_and_a_line(booksync, exchange, tmp_path):
 def test_file_is_not_replaced_unless_forced(booksync, exchange, tmp_path):
     file = tmp_path / "day.jsonl"
     file.write_text("precious")
-    args = "record", "binance", "BTCUSDT", *exchange.urls, "-o", file, "--seconds", 0.5
+    args = "record", "binance", "BTCUSDT", *exchange.urls, "-o", file, "--seconds", 1
     result = booksync(*args)
     assert result.code == 2
     assert "--force" in result.err

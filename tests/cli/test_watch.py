@@ -27,7 +27,7 @@ def test_plain_lines_tell_trust_and_best_prices(booksync, exchange):
 
 def test_json_is_an_object_an_event(booksync, exchange):
     result = booksync(
-        "watch", "binance", "BTCUSDT", *exchange.urls, "--seconds", 1, "--json"
+        "watch", "binance", "BTCUSDT", *exchange.urls, "--seconds", 1.5, "--json"
     )
     assert result.code == 0
     first, *others = result.objects
@@ -48,7 +48,7 @@ def test_json_is_an_object_an_event(booksync, exchange):
 
 def test_depth_shown_is_the_number_of_levels(booksync, exchange):
     result = booksync(
-        "watch", "binance", "BTCUSDT", *exchange.urls, "--seconds", 0.8, "--json",
+        "watch", "binance", "BTCUSDT", *exchange.urls, "--seconds", 1.5, "--json",
         "--depth-shown", 3, "--float",
     )  # fmt: skip
     changes = [each for each in result.objects if each["event"] == "changed"]

@@ -1,0 +1,479 @@
+"""
+The shell against every dialect of the embedded exchange, over loopback, with faults.
+
+What a venue can show decides what is promised: where a lost delta shows itself, the
+book is withheld before the next change, and goes live again equal to the truth; where
+it does not (``ordered``), a wrong book is possible, and these tests say so.
+
+Books that show the venue's own numbers are compared with the truth at that number, the
+others with all that was true of late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from booksync import venues
+from booksync.budget import Budget
+from booksync.errors import BookNotLive, SubscriptionRejected
+from booksync.events import Changed, Desynced, Malformed, Synced
+from booksync.feed import connect
+from booksync.states import Cause, State
+from booksync.testing import (
+    DIALECTS,
+    REST_FAULTS,
+    Exchange,
+    Fault,
+    FaultPlan,
+    serve,
+)
+from booksync.transport import Transport
+from booksync.venues import Assurance, Source
+from tests.test_feed import all_live, drive, is_a, until
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One dialect, and what is promised of its books.
+
+    ``numbered``: books show the exchange's own ids. ``lossy``: a lost delta may stay
+    unseen. ``cut``: levels a side, where the book is a window.
+    """
+
+    venue: str
+    symbols: tuple[str, str]
+    numbered: bool = True
+    lossy: bool = False
+    cut: int | None = None
+    cause: Cause = Cause.GAP
+
+    @property
+    def kind(self):
+        """The venue, without its pauses between frames and connections."""
+        kind = venues.get(self.venue)
+        quick = {"messages": 10_000.0, "connects": 10_000}
+        limits = msgspec.structs.replace(kind.limits, **quick)
+        return type("Quick", (kind,), {"limits": limits})
+
+    @property
+    def whole(self):
+        return self.kind.facts.source is Source.EVERY_FRAME
+
+
+CASES = [
+    Case("binance", ("BTCUSDT", "ETHUSDT")),
+    Case("binance_usdm", ("BTCUSDT", "ETHUSDT")),
+    Case("bitstamp", ("btcusd", "ethusd"), lossy=True),
+    Case("bybit", ("BTCUSDT", "ETHUSDT")),
+    Case("coinbase", ("BTC-USD", "ETH-USD"), numbered=False, cause=Cause.LOST),
+    Case("coinbase_exchange", ("BTC-USD", "ETH-USD"), numbered=False, lossy=True),
+    Case("deribit", ("BTC-PERPETUAL", "ETH-PERPETUAL")),
+    Case("htx", ("btcusdt", "ethusdt")),
+    Case("hyperliquid", ("BTC", "ETH"), numbered=False, cut=20),
+    Case(
+        "kraken", ("BTC/USD", "ETH/USD"), numbered=False, cut=10, cause=Cause.CHECKSUM
+    ),
+    Case("kraken_futures", ("PF_XBTUSD", "PF_ETHUSD")),
+    Case("kucoin", ("BTC-USDT", "ETH-USDT")),
+    Case("mexc", ("BTCUSDT", "ETHUSDT")),
+    Case("okx", ("BTC-USDT", "ETH-USDT")),
+]
+SAME = {"binance_us", "binance_coinm"}  # other URLs and weights of a case above
+
+
+def each(wanted=None):
+    cases = CASES if wanted is None else filter(wanted, CASES)
+    found = [pytest.param(case, id=case.venue) for case in cases]
+    return pytest.mark.parametrize("case", found)
+
+
+def test_every_dialect_has_its_case():
+    tested = {name for name in DIALECTS if not name.startswith("test_")}
+    assert {case.venue for case in CASES} | SAME == tested
+
+
+@contextlib.asynccontextmanager
+async def running(case, *, seed=1, faults=None, **options):
+    """An exchange that stands still until it is told to step, and a feed."""
+    exchange = Exchange(case.symbols, seed=seed, levels=30)
+    async with serve(
+        exchange, case.venue, flow=False, faults=faults, messages=None
+    ) as server:
+        options.setdefault("policy", {"quiet_wait": 0.05, "retry_min": 0.02})
+        options.setdefault("symbols", case.symbols)
+        feed = connect(
+            case.kind,
+            *options.pop("symbols"),
+            ws_url=server.ws_url,
+            rest_url=server.rest_url,
+            chance=lambda: 0.0,
+            transport=Transport(timeout=2.0, ping=(0.2, 0.2)),
+            budget=Budget(1_000_000, 60.0),
+            **options,
+        )
+        async with feed:
+            yield feed, server, exchange
+
+
+def best(book, count):
+    return (
+        dict(sorted(book[0].items(), reverse=True)[:count]),
+        dict(sorted(book[1].items())[:count]),
+    )
+
+
+def found(exchange, symbol, book, cut, changes=3_000):
+    """The newest sequence at which the best ``cut`` levels were exactly these."""
+    truth = exchange.cursor(symbol)
+    if cut is None:
+        return truth.find(*book, changes=changes)
+    newest = exchange.markets[symbol].sequence
+    for sequence in range(newest, max(newest - changes, 0) - 1, -1):
+        if best(truth.seek(sequence), cut) == book:
+            return sequence
+    return None
+
+
+def is_right(case, feed, exchange, symbol):
+    book = feed[symbol]
+    levels = dict(book.bids()), dict(book.asks())
+    if case.numbered:
+        return levels == exchange.truth_at(symbol, book.sequence)
+    return found(exchange, symbol, levels, case.cut) is not None
+
+
+def proves(case, feed, exchange, *symbols):
+    for symbol in symbols or feed.symbols:
+        assert is_right(case, feed, exchange, symbol), symbol
+
+
+async def watched(case, feed, server, exchange, wanted):
+    """Take events until ``wanted(event)``; each change on the way is a right book."""
+
+    def checked(event):
+        if type(event) is Changed:
+            proves(case, feed, exchange, event.symbol)
+        return wanted(event)
+
+    return await until(feed, checked, server)
+
+
+# -- going live ------------------------------------------------------------------------
+
+
+@each()
+async def test_books_go_live_and_equal_the_truth_after_each_event(case):
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        proves(case, feed, exchange)
+        server.step(20)
+        changed = 0
+        while changed < 30:
+            event = await feed.__anext__()
+            if type(event) is Changed:
+                changed += 1
+                proves(case, feed, exchange, event.symbol)
+        counts = [status.counts for status in feed.statuses()]
+        assert all(
+            count.desyncs == count.gaps == count.refused == 0 for count in counts
+        )
+        assert feed.counts.malformed == feed.counts.foreign == 0
+
+
+@each(lambda case: case.venue in {"kraken", "okx", "mexc", "hyperliquid", "coinbase"})
+async def test_numbers_may_be_floats(case):
+    async with running(case, numbers=float) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        book = feed[symbol]
+        sides = [
+            {Decimal(repr(level.price)): Decimal(repr(level.size)) for level in side}
+            for side in (book.bids(), book.asks())
+        ]
+        assert found(exchange, symbol, tuple(sides), case.cut) is not None
+
+
+@each()
+async def test_instruments_are_listed_with_their_steps(case):
+    async with running(case) as (feed, _, exchange):
+        listed = {}
+        for request in feed.venue.instrument_requests():
+            answer = await feed.rest().request(request)
+            assert answer.status == 200
+            for item in feed.venue.parse_instruments(answer.body):
+                listed[item.symbol] = item
+        assert set(listed) == set(exchange.symbols)
+        for symbol, item in listed.items():
+            market = exchange.markets[symbol]
+            assert item.active
+            assert item.price_step in {None, Decimal(market.prices.step)} or (
+                case.whole  # Hyperliquid's is a bound only
+            )
+            assert item.size_step is not None
+
+
+# -- losses ----------------------------------------------------------------------------
+
+
+@each(lambda case: not case.lossy and not case.whole)
+async def test_lost_delta_withholds_the_book_before_the_next_change(case):
+    async with running(case, seed=3) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol, other = case.symbols
+        order = server.faults.inject("drop", symbol=symbol)
+        gone = is_a(Desynced, symbol, cause=case.cause)
+        await watched(case, feed, server, exchange, gone)
+        assert order.count == 1
+        with pytest.raises(BookNotLive):
+            _ = feed[symbol].best_bid
+        await watched(case, feed, server, exchange, is_a(Synced, symbol))
+        await all_live(feed, server)
+        proves(case, feed, exchange)
+        alone = case.cause is not Cause.LOST  # of a connection: takes all its books
+        assert feed.status(other).counts.desyncs == (0 if alone else 1)
+
+
+@each(lambda case: case.lossy)
+async def test_lost_delta_cannot_be_seen_where_only_the_order_is_known(case):
+    """
+    The book stays live and may be wrong until the next snapshot: the venue's status
+    says ``ordered``, nothing pretends otherwise.
+    """
+    assert case.kind.facts.assurance is Assurance.ORDERED
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        server.faults.inject("drop", symbol=symbol)
+        for _ in range(3):
+            await until(feed, is_a(Changed, symbol), server)
+        counts = feed.status(symbol).counts
+        assert counts.desyncs == counts.gaps == 0
+        assert counts.received == counts.applied + counts.stale + counts.discarded
+        assert not is_right(case, feed, exchange, symbol)  # with this seed
+        proves(case, feed, exchange, case.symbols[1])
+        server.faults.inject("cut_1006")
+        await until(feed, is_a(Desynced, symbol), server)
+        await until(feed, is_a(Synced, symbol), server)
+        proves(case, feed, exchange, symbol)
+
+
+@each(lambda case: case.whole)
+async def test_lost_frame_costs_nothing_where_each_is_a_whole_book(case):
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        order = server.faults.inject("drop", symbol=symbol)
+        await drive(feed, server, lambda: order.count)
+        for _ in range(5):
+            await watched(case, feed, server, exchange, is_a(Changed, symbol))
+        assert feed.status(symbol).counts.desyncs == 0
+
+
+@each()
+async def test_cut_connection_is_opened_again(case):
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        server.faults.inject("cut_1006")
+        gone = is_a(Desynced, symbol, cause=Cause.DISCONNECTED)
+        await watched(case, feed, server, exchange, gone)
+        await watched(case, feed, server, exchange, is_a(Synced, symbol))
+        await all_live(feed, server)
+        proves(case, feed, exchange)
+        assert feed.counts.disconnects == 1
+
+
+@each(lambda case: not case.whole)
+async def test_frame_cut_in_two_is_reported_and_never_passed_over(case):
+    """Also where a lost delta stays unseen: one that cannot be read does not."""
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        server.faults.inject("malformed_json", symbol=symbol)
+
+        def bad(event):
+            return type(event) is Malformed
+
+        await watched(case, feed, server, exchange, bad)
+        await watched(case, feed, server, exchange, is_a(Desynced, symbol))
+        await watched(case, feed, server, exchange, is_a(Synced, symbol))
+        await all_live(feed, server)
+        proves(case, feed, exchange)
+
+
+@each(lambda case: case.whole)
+async def test_frame_cut_in_two_is_reported_and_the_next_one_replaces_it(case):
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        server.faults.inject("malformed_json", symbol=case.symbols[0])
+        await watched(
+            case, feed, server, exchange, lambda event: type(event) is Malformed
+        )
+        await watched(case, feed, server, exchange, is_a(Changed, case.symbols[0]))
+        proves(case, feed, exchange)
+
+
+@each()
+async def test_repeated_frame_changes_nothing(case):
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        order = server.faults.inject("repeat", symbol=symbol, times=3)
+        await drive(feed, server, lambda: order.count == 3)
+        for _ in range(5):
+            await watched(case, feed, server, exchange, is_a(Changed, symbol))
+        assert feed.status(symbol).counts.desyncs == 0
+
+
+@each(lambda case: case.venue in {"okx", "bybit", "deribit", "kraken_futures"})
+async def test_numbers_that_start_again(case):
+    """OKX goes on in chain, Bybit sends a snapshot; elsewhere it costs a resync."""
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        symbol = case.symbols[0]
+        before = feed[symbol].sequence
+        order = server.faults.inject("sequence_reset", symbol=symbol)
+        await drive(feed, server, lambda: order.count)
+
+        def lower(_):
+            live = feed.status(symbol).state is State.LIVE
+            return live and feed[symbol].sequence < before
+
+        await watched(case, feed, server, exchange, lower)
+        proves(case, feed, exchange, symbol)
+        told = case.venue in {"okx", "bybit"}
+        assert feed.status(symbol).counts.desyncs == (0 if told else 1)
+
+
+# -- what each venue has of its own ----------------------------------------------------
+
+
+def case_of(venue):
+    return next(case for case in CASES if case.venue == venue)
+
+
+@pytest.mark.parametrize("venue", ["deribit", "htx"])
+async def test_heartbeat_of_the_venue_is_answered(venue):
+    """Both close on a client that leaves a request unanswered."""
+    async with running(case_of(venue)) as (feed, server, _):
+        await all_live(feed, server)
+        connection = server.connections[0]
+        for _ in range(4):
+            before = len(connection.received)
+            connection.perform(server.dialect.beat(connection.session))
+            await drive(feed, server, lambda n=before: len(connection.received) > n)
+        assert "test" in connection.received[-1] or "pong" in connection.received[-1]
+        assert server.connections == (connection,)
+
+
+async def test_socket_with_a_token_is_refused_without_it():
+    async with running(case_of("kucoin")) as (feed, server, _):
+        await all_live(feed, server)
+        paths = [request.path for request in server.requests]
+        assert "/api/v1/bullet-public" in paths
+
+
+@pytest.mark.parametrize("venue", ["okx", "bitstamp", "kraken"])
+async def test_venue_that_announces_its_end(venue):
+    case = case_of(venue)
+    async with running(case) as (feed, server, exchange):
+        await all_live(feed, server)
+        server.announce_shutdown()
+        causes = {Cause.CLOSING, Cause.HALTED}
+        seen = await until(feed, lambda event: type(event) is Desynced, server)
+        assert seen[-1].cause in causes
+        if seen[-1].cause is Cause.CLOSING:
+            await until(feed, is_a(Synced, case.symbols[0]), server)
+            proves(case, feed, exchange, case.symbols[0])
+
+
+@pytest.mark.parametrize(
+    ("venue", "unknown"),
+    [
+        ("okx", "NOPE-USDT"),
+        ("kraken", "NOPE/USD"),
+        ("kraken_futures", "PF_NOPE"),
+        ("deribit", "NOPE-PERPETUAL"),
+        ("bybit", "NOPEUSDT"),
+        ("htx", "nopeusdt"),
+        ("mexc", "NOPEUSDT"),
+        ("kucoin", "NOPE-USDT"),
+        ("coinbase_exchange", "NOPE-USD"),
+        ("coinbase", "NOPE-USD"),
+    ],
+)
+async def test_unknown_symbol_is_an_error_for_the_caller(venue, unknown):
+    case = case_of(venue)
+    async with running(case, symbols=(unknown,)) as (feed, _, _):
+        with pytest.raises(SubscriptionRejected):
+            await feed.live(timeout=5.0)
+
+
+async def test_full_channel_is_seeded_by_rest():
+    """``orderbook.full``: its books are numbered by ``seq``, the exchange's changes."""
+    options = {"options": {"channel": "full"}}
+    async with running(case_of("bybit"), **options) as (feed, server, exchange):
+        await all_live(feed, server)
+        for symbol in feed.symbols:
+            book = feed[symbol]
+            levels = dict(book.bids()), dict(book.asks())
+            assert levels == exchange.truth(symbol, book.sequence)
+
+
+# -- everything at once ---------------------------------------------------------------
+
+#: What cannot be seen where there is no number: lost frames (short of all), old ones.
+UNSEEN = {Fault.DROP, Fault.REORDER, Fault.SEQUENCE_RESET, Fault.SILENCE}
+#: What cannot be seen at all, and what stands still for seconds.
+ELSEWHERE = {Fault.CORRUPT, Fault.HANG, Fault.STATUS_418, Fault.STATUS_429}
+
+
+def plan_of(case, seed):
+    kinds = set(Fault) - ELSEWHERE - (UNSEEN if case.lossy else set())
+    if case.kind.facts.source is not Source.REST:
+        kinds -= REST_FAULTS
+    usual = {Fault.DROP, Fault.REORDER, Fault.REPEAT}
+    short = {Fault.DELAY: 0.05, Fault.BURST: 0.1, Fault.REORDER: 0.2}
+    long = dict.fromkeys((Fault.SILENCE, Fault.HALF_OPEN, Fault.SLOW_SNAPSHOT), 0.3)
+    return FaultPlan(
+        seed,
+        {kind: 3 if kind in usual else 1 for kind in sorted(kinds)},
+        every=0.6,
+        rest=4.0,
+        seconds={**short, **long},
+    )
+
+
+@each()
+async def test_no_live_book_is_ever_wrong_in_a_storm_of_faults(case):
+    plan = plan_of(case, seed=7)
+    async with running(case, seed=7, faults=plan, silence=0.5) as (
+        feed,
+        server,
+        exchange,
+    ):
+        checked = 0
+        async with asyncio.timeout(20.0):
+            for _ in range(160):
+                server.step()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.005):
+                        while True:
+                            event = await feed.__anext__()
+                            if type(event) in {Changed, Synced}:
+                                proves(case, feed, exchange, event.symbol)
+                                checked += 1
+        plan.stop()
+        await all_live(feed, server)
+        proves(case, feed, exchange)
+        assert checked > 50, server.faults_injected
+        assert len(server.faults_injected) > 8, server.faults_injected
