@@ -17,7 +17,7 @@ from booksync.errors import BookNotLive, ConfigurationError
 from booksync.exact import Level, Number, canonical, divide, exactly
 from booksync.ladder import Ladder, SideName
 from booksync.messages import Delta, Snapshot
-from booksync.queries import BASIS, Queries, Window, quoted
+from booksync.queries import BASIS, FrozenBook, Queries, Window, quoted
 
 __all__ = ["Book", "Level", "Window", "canonical"]
 
@@ -201,6 +201,19 @@ class Book(Queries):
             signed=self._signed,
             keep_text=self._keep_text,
         )
+
+    def freeze_withheld(self) -> FrozenBook:
+        """
+        Copy a withheld book as it was when it was live, immutable. O(n).
+
+        For who keeps the book, before anything else is loaded into it.
+        """
+        cause = self._cause
+        self.reveal()
+        frozen = self.freeze()
+        if cause is not None:
+            self.withhold(cause)
+        return frozen
 
     def limit(self, bid: Number | None, ask: Number | None) -> None:
         """Say how far the book is complete, as its checkpoint knew it. O(1)."""

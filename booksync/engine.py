@@ -15,9 +15,11 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from booksync import inputs
+from booksync.arbitration import Arbiter
 from booksync.book import Book
 from booksync.errors import ConfigurationError, MalformedMessage, SubscriptionRejected
 from booksync.events import (
@@ -46,7 +48,7 @@ from booksync.seeding import plant, seed_of
 from booksync.states import Cause
 from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
-from booksync.venues.facts import Crossing, Lists, Resync, Source
+from booksync.venues.facts import Crossing, Lists, Numbering, Resync, Source
 
 __all__ = ["Engine", "FeedCounts", "policy_of"]
 
@@ -97,6 +99,7 @@ class Connection:
         "ended",
         "frames",
         "heard",
+        "line",
         "longest",
         "number",
         "opened",
@@ -109,6 +112,7 @@ class Connection:
 
     def __init__(self, number: int, session: Any, now: float) -> None:  # noqa: ANN401
         self.number = number
+        self.line = 0
         self.session = session
         self.opened = self.heard = self.paused_since = now
         self.frames = 0
@@ -181,6 +185,7 @@ class Engine:
         silence: Seconds without a frame after which a connection is given up; by
             default the venue's.
         keep_last: Keep a frozen copy of each book that stops being live.
+        lines: Lines of each symbol, over connections of their own.
         discover: Take in every symbol that a frame or an answer names (replays of
             recordings that do not say what was subscribed).
 
@@ -193,19 +198,24 @@ class Engine:
         policy: Policy | None = None,
         silence: float | None = None,
         keep_last: bool = False,
+        lines: int = 1,
         discover: bool = False,
     ) -> None:
         self.venue = venue
         self.policy = policy or policy_of(venue)
         self.silence = venue.heartbeat.silence if silence is None else silence
-        self.books: dict[str, Synchronizer] = {}
+        #: What is served, by symbol.
+        self.books: dict[str, Synchronizer | Arbiter] = {}
+        self._arbiters: dict[str, Arbiter] = {}
+        self._lines: list[dict[str, Synchronizer]] = [{} for _ in range(lines)]
+        self._single = lines == 1
         self.connections: dict[int, Connection] = {}
         self.counts = FeedCounts()
         self._keep_last = keep_last
         self._discover = discover
         self._parse = venue.parse
         self._shows_loss = venue.facts.numbering is not None
-        self._timers: list[tuple[float, str]] = []
+        self._timers: list[tuple[float, str, int]] = []
         self._takers: dict[type, Callable[[Any, float], list[Output]]] = {
             inputs.Opened: self._opened,
             inputs.Closed: self._closed,
@@ -236,21 +246,29 @@ class Engine:
     # -- what the user wants --------------------------------------------------------
 
     def added(self, symbol: str) -> Synchronizer:
-        """Make a book for ``symbol``. Idempotent."""
-        sync = self.books.get(symbol)
-        if sync is None:
-            book = Book(
-                symbol,
-                numbers=self.venue.numbers,
-                depth=self.venue.keep,
-                signed=self.venue.signed,
-                keep_text=self.policy.checksum is not None,
-            )
-            sync = Synchronizer(
-                symbol, self.policy, book=book, keep_last=self._keep_last
-            )
-            self.books[symbol] = sync
-        return sync
+        """Make a book for ``symbol`` on every line; return the first. Idempotent."""
+        if symbol in self.books:
+            return self._lines[0][symbol]
+        for line in self._lines:
+            line[symbol] = self._made(symbol)
+        if self._single:
+            self.books[symbol] = self._lines[0][symbol]
+            return self._lines[0][symbol]
+        comparable = self.venue.facts.numbering is Numbering.SYMBOL
+        lines = [line[symbol] for line in self._lines]
+        arbiter = Arbiter(symbol, lines, comparable=comparable)
+        self.books[symbol] = self._arbiters[symbol] = arbiter
+        return lines[0]
+
+    def _made(self, symbol: str) -> Synchronizer:
+        book = Book(
+            symbol,
+            numbers=self.venue.numbers,
+            depth=self.venue.keep,
+            signed=self.venue.signed,
+            keep_text=self.policy.checksum is not None,
+        )
+        return Synchronizer(symbol, self.policy, book=book, keep_last=self._keep_last)
 
     def take(self, given: inputs.Input, now: float) -> list[Output]:
         """
@@ -265,20 +283,23 @@ class Engine:
 
     def plant(self, number: int, seed: inputs.Seed, now: float) -> None:
         """Take a book as its checkpoint has it; one that is known already stays."""
-        if seed.symbol in self.books or seed.state == "offline":
-            return
         at = self.connections.get(number)
+        known = at is not None and seed.symbol in at.books
+        if known or seed.state == "offline" or seed.line >= len(self._lines):
+            return
         if at is None:
             at = Connection(number, self.venue.session(), now)
+            at.line = seed.line
             self.connections[number] = at
-        sync = at.books[seed.symbol] = self.added(seed.symbol)
+        self.added(seed.symbol)
+        sync = at.books[seed.symbol] = self._lines[at.line][seed.symbol]
         plant(sync, seed, now)
         self._note(sync)
 
     def seeds(self) -> list[tuple[int, inputs.Seed]]:
         """Make a checkpoint of every book on an open connection. O(all levels)."""
         return [
-            (at.number, seed_of(sync))
+            (at.number, msgspec.structs.replace(seed_of(sync), line=at.line))
             for at in self.connections.values()
             for sync in at.books.values()
         ]
@@ -309,7 +330,8 @@ class Engine:
             return self._unreadable(at, error, now)
         except Exception as error:  # noqa: BLE001 - a venue's bug must not end a feed
             return self._malformed(None, f"venue module: {error!r}", number)
-        if len(messages) == 1 and type(messages[0]) is Delta and not at.waiting:
+        simple = len(messages) == 1 and self._single and not at.waiting
+        if simple and type(messages[0]) is Delta:
             delta = messages[0]
             sync = at.books.get(delta.symbol)
             if sync is not None:
@@ -325,14 +347,14 @@ class Engine:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
         timers = self._timers
         while timers:
-            at, symbol = timers[0]
-            sync = self.books.get(symbol)
+            at, symbol, line = timers[0]
+            sync = self._lines[line].get(symbol)
             now_due = None if sync is None else sync.deadline()
             if now_due == at:
                 break
             heapq.heappop(timers)
             if now_due is not None and now_due > at:  # it was put off meanwhile
-                heapq.heappush(timers, (now_due, symbol))
+                heapq.heappush(timers, (now_due, symbol, line))
         due = [timers[0][0]] if timers else []
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
@@ -346,8 +368,8 @@ class Engine:
         outputs: list[Output] = []
         timers = self._timers
         while timers and timers[0][0] <= now:
-            _, symbol = heapq.heappop(timers)
-            sync = self.books.get(symbol)
+            _, symbol, line = heapq.heappop(timers)
+            sync = self._lines[line].get(symbol)
             if sync is not None:
                 outputs += self._noted(sync, sync.tick(now))
         for at in list(self.connections.values()):
@@ -365,6 +387,7 @@ class Engine:
     def _opened(self, given: inputs.Opened, now: float) -> list[Output]:
         number = given.conn
         at = Connection(number, self.venue.session(), now)
+        at.line = given.line if given.line < len(self._lines) else 0
         self.connections[number] = at
         self.counts.connects += 1
         greeting = self.venue.greet(at.session, now)
@@ -381,7 +404,8 @@ class Engine:
         if not symbols:
             return []
         for symbol in symbols:
-            at.books[symbol] = self.added(symbol)
+            self.added(symbol)
+            at.books[symbol] = self._lines[at.line][symbol]
             at.ended.discard(symbol)
         at.waiting.update(symbols)
         frames = self.venue.subscribe(symbols, at.session, now)
@@ -398,15 +422,19 @@ class Engine:
         self.counts.disconnects += 1
         outputs: list[Output] = []
         for sync in at.books.values():
-            outputs += sync.disconnected(now, given.cause)
+            outputs += self._noted(sync, sync.disconnected(now, given.cause))
         return outputs
 
     def _removed(self, given: inputs.Removed, now: float) -> list[Output]:
         symbol = given.symbol
-        sync = self.books.pop(symbol, None)
-        if sync is None:
-            return []
-        outputs = sync.disconnected(now)
+        outputs: list[Output] = []
+        for line in self._lines:
+            if symbol in line:
+                sync = line[symbol]
+                outputs += self._noted(sync, sync.disconnected(now))
+                del line[symbol]
+        self.books.pop(symbol, None)
+        self._arbiters.pop(symbol, None)
         for at in self.connections.values():
             if at.books.pop(symbol, None) is not None:
                 at.waiting.discard(symbol)
@@ -416,70 +444,97 @@ class Engine:
         return outputs
 
     def _asked(self, given: inputs.Asked, now: float) -> list[Output]:
-        sync = self.books.get(given.symbol)
-        at = self._connection_of(given.symbol)
-        if sync is None or at is None or sync.awaited != given.request:
-            return []
-        frame = self.venue.snapshot_frame(given.symbol, at.session, now)
-        return [Send(at.number, (frame,))]
+        outputs: list[Output] = []
+        for at in self.connections.values():
+            sync = at.books.get(given.symbol)
+            if sync is not None and sync.awaited == given.request and not at.closing:
+                frame = self.venue.snapshot_frame(given.symbol, at.session, now)
+                outputs.append(Send(at.number, (frame,)))
+        return outputs
 
     def _resubscribed(self, given: inputs.Resubscribed, now: float) -> list[Output]:
         """End the subscription; its confirmation starts it again."""
         symbol = given.symbol
-        at = self._connection_of(symbol)
-        if at is None:
-            return []
-        frames = list(self.venue.unsubscribe((symbol,), at.session, now))
-        if symbol in at.resubscribing or not self.venue.facts.acks:
-            frames += self.venue.subscribe((symbol,), at.session, now)
-            at.resubscribing.discard(symbol)
-        else:
-            at.resubscribing.add(symbol)
-        return [Send(at.number, tuple(frames))]
+        outputs: list[Output] = []
+        for at in self.connections.values():
+            sync = at.books.get(symbol)
+            if sync is None or sync.live or at.closing:
+                continue
+            frames = list(self.venue.unsubscribe((symbol,), at.session, now))
+            if symbol in at.resubscribing or not self.venue.facts.acks:
+                frames += self.venue.subscribe((symbol,), at.session, now)
+                at.resubscribing.discard(symbol)
+            else:
+                at.resubscribing.add(symbol)
+            outputs.append(Send(at.number, tuple(frames)))
+        return outputs
 
     def _answered(self, given: inputs.Answered, now: float) -> list[Output]:
+        """Offer an answer to every line that waits for one."""
         symbol, request = given.symbol, given.request
-        sync = self.books.get(symbol)
-        if sync is None and self._discover:
+        if symbol not in self.books and self._discover:
             sync = self.added(symbol)
             self._noted(sync, sync.connected(now))
             request = sync.awaited or 0
-        if sync is None:
+        if symbol not in self.books:
             return []
         if given.audit:
-            return self._audited(sync, given, now)
+            return self._audited(symbol, given, now)
         if given.status not in (HTTP_OK, *UNKNOWN_STATUS):
-            return self._noted(sync, sync.snapshot_failed(request, now))
+            return self._failing(symbol, request, now)
         try:
             snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
         except SubscriptionRejected as error:
-            message = Rejected((symbol,), error.reason)
-            return [*self._noted(sync, sync.rejected(now)), message]
+            return [*self._refused(symbol, now), Rejected((symbol,), error.reason)]
         except MalformedMessage as error:
-            failed = self._noted(sync, sync.snapshot_failed(request, now))
+            failed = self._failing(symbol, request, now)
             return [*self._malformed(symbol, error.reason, None), *failed]
-        outputs = sync.receive_snapshot(snapshot, now, request=request)
-        return self._noted(sync, outputs)
+        return self._offered(snapshot, request, now)
 
-    def _audited(
-        self, sync: Synchronizer, given: inputs.Answered, now: float
-    ) -> list[Output]:
+    def _offered(self, snapshot: Snapshot, request: int, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for sync in self._of(snapshot.symbol):
+            number = request if self._single else sync.awaited
+            if number is not None:
+                found = sync.receive_snapshot(snapshot, now, request=number)
+                outputs += self._noted(sync, found)
+        return outputs
+
+    def _failing(self, symbol: str, request: int, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for sync in self._of(symbol):
+            number = request if self._single else sync.awaited
+            if number is not None:
+                outputs += self._noted(sync, sync.snapshot_failed(number, now))
+        return outputs
+
+    def _refused(self, symbol: str, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for sync in self._of(symbol):
+            outputs += self._noted(sync, sync.rejected(now))
+        return outputs
+
+    def _of(self, symbol: str) -> list[Synchronizer]:
+        """Return the synchronizers of ``symbol``, one for each line."""
+        return [line[symbol] for line in self._lines if symbol in line]
+
+    def _audited(self, symbol: str, given: inputs.Answered, now: float) -> list[Output]:
         """An audit's snapshot: one that fails says nothing of the book."""
         if given.status != HTTP_OK:
             return []
         try:
-            snapshot = self.venue.parse_snapshot(given.body, sync.symbol, given.depth)
+            snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
         except SubscriptionRejected:
             return []
         except MalformedMessage as error:
-            return self._malformed(sync.symbol, error.reason, None)
-        return self._noted(sync, sync.audit(snapshot, now))
+            return self._malformed(symbol, error.reason, None)
+        outputs: list[Output] = []
+        for sync in self._of(symbol):
+            outputs += self._noted(sync, sync.audit(snapshot, now))
+        return outputs
 
     def _failed(self, given: inputs.Failed, now: float) -> list[Output]:
-        sync = self.books.get(given.symbol)
-        if sync is None:
-            return []
-        return self._noted(sync, sync.snapshot_failed(given.request, now))
+        return self._failing(given.symbol, given.request, now)
 
     # -- messages -------------------------------------------------------------------
 
@@ -569,7 +624,8 @@ class Engine:
         """Find whose message it is; a first message starts its book."""
         sync = at.books.get(symbol)
         if sync is None and self._discover:
-            sync = at.books[symbol] = self.added(symbol)
+            self.added(symbol)
+            sync = at.books[symbol] = self._lines[at.line][symbol]
             return sync, self._noted(sync, sync.connected(now))
         if sync is None:
             if symbol in at.ended:
@@ -595,12 +651,19 @@ class Engine:
         return outputs
 
     def _noted(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
-        """Set the book's timer; turn a hopeless resubscription into a reconnect."""
+        """Set the book's timer; let its line and its connection have their say."""
         if sync.dirty:
             self._note(sync)
-        if not any(type(output) is Resubscribe for output in outputs):
+        if any(type(output) is Resubscribe for output in outputs):
+            outputs = self._escalated(sync, outputs)
+        if self._single or sync.symbol not in self._arbiters:
             return outputs
-        at = self._connection_of(sync.symbol)
+        arbiter = self._arbiters[sync.symbol]
+        return arbiter.take(arbiter.lines.index(sync), outputs)
+
+    def _escalated(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
+        """Turn a hopeless resubscription into a reconnect."""
+        at = self._connection_of(sync)
         hopeless = self.venue.facts.resync is Resync.RECONNECT
         found: list[Output] = []
         for output in outputs:
@@ -618,7 +681,8 @@ class Engine:
         sync.dirty = False
         deadline = sync.deadline()
         if deadline is not None:
-            heapq.heappush(self._timers, (deadline, sync.symbol))
+            line = 0 if self._single else self._arbiters[sync.symbol].lines.index(sync)
+            heapq.heappush(self._timers, (deadline, sync.symbol, line))
 
     def _give_up(self, at: Connection, cause: Cause) -> list[Output]:
         if at.closing:
@@ -647,8 +711,8 @@ class Engine:
         self.counts.malformed += 1
         return [Malformed(symbol, reason[:500], number)]
 
-    def _connection_of(self, symbol: str) -> Connection | None:
+    def _connection_of(self, sync: Synchronizer) -> Connection | None:
         for at in self.connections.values():
-            if symbol in at.books and not at.closing:
+            if at.books.get(sync.symbol) is sync and not at.closing:
                 return at
         return None

@@ -23,6 +23,8 @@ __all__ = [
     "FetchSnapshot",
     "Gap",
     "Halted",
+    "LineFilled",
+    "LineLost",
     "Malformed",
     "Output",
     "Reconnect",
@@ -113,6 +115,38 @@ class Gap(_Of, frozen=True, kw_only=True, gc=False):
 
     expected: int
     got: int
+
+
+class _OfLine(_Of, frozen=True, gc=False):
+    line: int
+
+
+class LineLost(_OfLine, frozen=True, kw_only=True, gc=False):
+    """
+    One of several lines lost something; the book is served from another, or waits.
+
+    Args:
+        symbol: Whose book.
+        line: Which line, from 0.
+        cause: Why.
+
+    """
+
+    cause: Cause
+
+
+class LineFilled(_OfLine, frozen=True, kw_only=True, gc=False):
+    """
+    The book is served from this line from now on.
+
+    Args:
+        symbol: Whose book.
+        line: Which line, from 0.
+        sequence: Where its book stands: at what was last delivered, or beyond.
+
+    """
+
+    sequence: int
 
 
 class Verdict(enum.Enum):
@@ -212,6 +246,8 @@ Event = (
     | Desynced
     | Gap
     | Audited
+    | LineLost
+    | LineFilled
     | Malformed
     | Halted
     | Resumed

@@ -8,7 +8,8 @@ may be ``"NaN"``, a megabyte long, or so large that adding 1 to it takes a gigab
 from __future__ import annotations
 
 import re
-from decimal import Context, Decimal
+from contextlib import AbstractContextManager
+from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple, TypeAlias
 
 from booksync.errors import MalformedMessage
@@ -21,6 +22,7 @@ __all__ = [
     "Number",
     "canonical",
     "divide",
+    "exactly",
     "parse",
     "plain",
 ]
@@ -72,8 +74,8 @@ def parse(number: object) -> Decimal:
 
     Raises:
         MalformedMessage: If it is anything else (``bool`` and ``float`` too), is not
-            finite, is longer than ``MAX_NUMBER_LENGTH``, or has an exponent beyond
-            ``MAX_EXPONENT``.
+            finite, is longer than ``MAX_NUMBER_LENGTH`` without exponent, or has an
+            exponent beyond ``MAX_EXPONENT``.
 
     """
     if type(number) is str:
@@ -88,10 +90,18 @@ def parse(number: object) -> Decimal:
         value = Decimal(number)
     else:
         raise MalformedMessage(f"not a number here: {type(number).__name__}")
-    exponent = value.adjusted()
-    if abs(exponent) > MAX_EXPONENT and not (type(number) is str and _is_plain(number)):
-        raise MalformedMessage(f"number out of range: 1E{exponent:+}")
+    if type(number) is not str or not _is_plain(number):
+        _refuse_far(value)
     return value
+
+
+def _refuse_far(value: Decimal) -> None:
+    exponent = value.adjusted()
+    if abs(exponent) > MAX_EXPONENT:
+        raise MalformedMessage(f"number out of range: 1E{exponent:+}")
+    text = format(value, "f")
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise MalformedMessage(f"number too long: {text[:24]!r}...")
 
 
 def plain(number: object) -> str:
@@ -102,16 +112,12 @@ def plain(number: object) -> str:
     ('0.00000001', '0.10', '2.50', '7')
 
     Raises:
-        MalformedMessage: As :func:`parse`; and if this takes more characters than
-            ``MAX_NUMBER_LENGTH``.
+        MalformedMessage: As :func:`parse`.
 
     """
-    text = number if type(number) is str else str(parse(number))
-    if len(text) > MAX_NUMBER_LENGTH or not _is_plain(text):
-        text = format(parse(number), "f")
-        if len(text) > MAX_NUMBER_LENGTH:
-            raise MalformedMessage(f"number too long: {text[:24]!r}...")
-    return text
+    if type(number) is str and len(number) <= MAX_NUMBER_LENGTH and _is_plain(number):
+        return number
+    return format(parse(number), "f")
 
 
 def _is_plain(text: str) -> bool:
@@ -133,6 +139,11 @@ def canonical(number: Number) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def exactly() -> AbstractContextManager[Context]:
+    """Compute with :data:`EXACT` in a ``with`` block, whatever the caller's context."""
+    return localcontext(EXACT)
 
 
 def divide(dividend: Number, divisor: Number) -> Number:

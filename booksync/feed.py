@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from booksync import venues
+from booksync.arbitration import Arbiter
 from booksync.book import Book
 from booksync.budget import Budget
 from booksync.engine import Engine, FeedCounts, policy_of
@@ -51,7 +52,7 @@ from booksync.status import Status
 from booksync.sync import Synchronizer
 from booksync.transport import Rest, Transport, checked_url
 from booksync.venues.base import Venue
-from booksync.venues.facts import Source
+from booksync.venues.facts import Numbering, Source
 
 __all__ = ["Feed", "connect"]
 
@@ -77,6 +78,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
     *symbols: str,
     numbers: type[Decimal | float] = Decimal,
     depth: int | None = None,
+    lines: int = 1,
     on_stale: OnStale = "raise",
     max_age: float | None = None,
     audit_every: float | None = None,
@@ -102,6 +104,8 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         numbers: ``Decimal``, exact, or ``float``, faster.
         depth: Levels a side to ask snapshots for; by default the venue's best value
             for its weight.
+        lines: Connections that carry each symbol, 1 or 2: with two, a loss or a
+            disconnect on one costs nothing while the other is whole.
         on_stale: What reading a withheld book does: ``"raise"`` raises
             :exc:`BookNotLive`; ``"wait"`` makes ``await feed.book(symbol)`` wait until
             it is live; ``"last"`` gives the last live book, frozen.
@@ -143,6 +147,11 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         raise ConfigurationError(
             f"{made.id} has no REST snapshot to audit a book with (audit_every)"
         )
+    if lines not in (1, 2):
+        raise ConfigurationError(f"lines must be 1 or 2, not {lines}")
+    by_symbol = made.facts.numbering is Numbering.SYMBOL
+    if lines > 1 and made.facts.source is Source.REST and not by_symbol:
+        raise ConfigurationError(f"{made.id} does not number its deltas: lines=1 only")
     chosen = dict(policy or {})
     if max_age is not None:
         chosen["max_age"] = max_age
@@ -151,6 +160,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
     settings = _Settings(
         audit_every=audit_every,
         flight=flight,
+        lines=lines,
         on_stale=on_stale,
         conflate=conflate,
         record=record,
@@ -172,6 +182,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_every: float | None
     flight: str | Path | None
+    lines: int
     on_stale: OnStale
     conflate: bool
     record: str | Path | None
@@ -245,6 +256,7 @@ class Feed:
             policy=policy_of(self.venue, **self._settings.policy),
             silence=self._settings.silence,
             keep_last=self._settings.on_stale == "last",
+            lines=self._settings.lines,
         )
         for symbol in self._symbols:
             engine.added(symbol)
@@ -339,6 +351,7 @@ class Feed:
             "options": self.venue.options,
             "policy": msgspec.to_builtins(self._settings.policy),
             "silence": self._engine.silence,
+            "lines": self._settings.lines,
             "instruments": msgspec.to_builtins(known, str_keys=True),
         }
 
@@ -353,10 +366,13 @@ class Feed:
         )
         self._engine = self._make_engine()
 
-    def _keep(self, symbols: list[str]) -> None:
-        keeper = Keeper(self, symbols)
-        self._keepers.append(keeper)
-        self.spawn(keeper.run())
+    def _keep(self, symbols: list[str], line: int | None = None) -> None:
+        """Keep a connection for ``symbols`` on one line, or on each."""
+        lines = range(self._settings.lines) if line is None else (line,)
+        for each in lines:
+            keeper = Keeper(self, list(symbols), each)
+            self._keepers.append(keeper)
+            self.spawn(keeper.run())
 
     async def __aexit__(
         self,
@@ -531,13 +547,15 @@ class Feed:
         for symbol in new:
             self._engine.added(symbol)
         size = self.venue.limits.symbols
-        for keeper in self._keepers:
-            room = size - len(keeper.symbols)
-            part, new = new[:room], new[room:]
-            if part:
-                keeper.subscribe(part)
-        for part in spread(new, size):
-            self._keep(part)
+        for line in range(self._settings.lines):
+            left = list(new)
+            for keeper in [k for k in self._keepers if k.line == line]:
+                room = size - len(keeper.symbols)
+                part, left = left[:room], left[room:]
+                if part:
+                    keeper.subscribe(part)
+            for part in spread(left, size):
+                self._keep(part, line)
 
     def remove(self, *symbols: str) -> None:
         """Forget symbols; unknown ones are ignored."""
@@ -731,7 +749,7 @@ class Feed:
         self._inputs.wake()
 
 
-def _worked(sync: Synchronizer) -> bool:
+def _worked(sync: Synchronizer | Arbiter) -> bool:
     return sync.counts.snapshots > 0
 
 

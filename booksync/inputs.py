@@ -35,6 +35,7 @@ class Opened(_Input, frozen=True, tag="open"):
 
     conn: int
     symbols: tuple[str, ...]
+    line: int = 0
 
 
 class Closed(_Input, frozen=True, tag="close"):
@@ -126,6 +127,7 @@ class Seed(Struct, frozen=True):
         request: Number of the last snapshot request.
         waiting: Whether its answer is awaited.
         buffered: Deltas that wait for it.
+        line: Which line's book.
 
     """
 
@@ -141,6 +143,7 @@ class Seed(Struct, frozen=True):
     request: int = 0
     waiting: bool = False
     buffered: list[Held] = []
+    line: int = 0
 
 
 Input = (

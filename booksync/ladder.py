@@ -29,7 +29,14 @@ from typing import Any, Literal, TypeAlias
 from sortedcontainers import SortedList
 
 from booksync.errors import MalformedMessage
-from booksync.exact import MAX_NUMBER_LENGTH, Level, Number, parse, plain
+from booksync.exact import (
+    MAX_NUMBER_LENGTH,
+    Level,
+    Number,
+    canonical,
+    parse,
+    plain,
+)
 from booksync.messages import Levels
 
 __all__ = ["Ladder", "SideName"]
@@ -121,16 +128,25 @@ class Ladder:
 
         """
         self._best = _UNREAD
-        if self._exact:
-            self._apply_exact(levels)
-        elif self._texts is None:
-            self._apply_floats(levels)
-        else:
-            self._apply_texts(levels)
+        self._write(levels)
         if len(self._touched) > MEMORY:
             self._catch_up()
 
+    def _write(self, levels: Levels) -> None:
+        try:
+            if self._exact:
+                self._apply_exact(levels)
+            elif self._texts is None:
+                self._apply_floats(levels)
+            else:
+                self._apply_texts(levels)
+        except (TypeError, ValueError, LookupError) as error:
+            raise MalformedMessage(f"not levels: {error}") from None
+
     def _apply_floats(self, levels: Any) -> None:
+        # Decoders make all of a list the same kind: the first stands for the rest.
+        if levels and type(levels[0][1]) is not float:
+            levels = [self._checked_floats(p, s) for p, s in levels]
         try:
             self._write_floats(levels)
         except TypeError:
@@ -152,8 +168,16 @@ class Ladder:
                 if price in held:
                     del held[price]
                     touch(price)
+                else:
+                    self._check_float(price)
             else:
                 raise MalformedMessage(f"not a size: {size}")
+
+    def _check_float(self, price: Any) -> None:
+        if type(price) is not float:
+            raise TypeError
+        if not self._least < price < inf:
+            raise MalformedMessage(f"not a price: {price}")
 
     def _checked_floats(self, price: object, size: object) -> tuple[float, float]:
         read = [
@@ -170,9 +194,11 @@ class Ladder:
         texts = self._texts
         for price, size in levels:
             key, number = self._checked_floats(price, size)
+            spelled = format(parse(price), "f"), plain(size)
             self._apply_floats([(key, number)])
             if texts is not None and number:
-                texts[key] = plain(price), plain(size)
+                # As an exact side: the price is spelled as when the level came.
+                texts[key] = texts.get(key, spelled)[0], spelled[1]
             elif texts is not None:
                 texts.pop(key, None)
 
@@ -226,17 +252,17 @@ class Ladder:
         self._held.clear()
         if self._texts is not None:
             self._texts.clear()
-        self.apply(levels)
         self._touched.clear()
-        self._noted.clear()
-        self._order = None
-        self._refill()
+        try:
+            self.apply(levels)
+        finally:
+            self._rebuild()
 
-    def truncate(self, count: int) -> None:
-        """Drop the levels worse than the best ``count``. O(log n) for each."""
+    def truncate(self, count: int) -> list[Any]:
+        """Drop the levels worse than the best ``count``; return their prices. O(k)."""
         excess = len(self._held) - count
         if excess <= 0:
-            return
+            return []
         keys = self._ordered()
         worst = list(keys[:excess] if self._bid else keys[count:])
         for price in worst:
@@ -245,11 +271,15 @@ class Ladder:
                 self._texts.pop(price, None)
         self._touched += worst
         self._best = _UNREAD
+        return worst
 
     # -- keeping order --------------------------------------------------------------
 
     def _catch_up(self) -> None:
         """Put what came and went into ``_near``. O(log n) for each."""
+        if len(self._touched) > REACH + len(self._held) // 4:
+            self._rebuild()
+            return
         edge, near = self._edge, self._near
         if edge is None:
             self._place(self._touched)
@@ -268,6 +298,13 @@ class Ladder:
         elif len(near) < FEW and len(near) < len(self._held):
             self._refill()
 
+    def _rebuild(self) -> None:
+        """Forget the order and what it was made from; make it anew. O(n)."""
+        self._touched.clear()
+        self._noted.clear()
+        self._order = None
+        self._refill()
+
     def _place(self, touched: list[Any]) -> None:
         """Insert into ``_near`` what is held, and delete from it what is not."""
         held, near = self._held, self._near
@@ -275,7 +312,9 @@ class Ladder:
             at = bisect_left(near, price)
             there = at < len(near) and near[at] == price
             if price in held:
-                if not there:
+                if there:
+                    near[at] = price  # it came back, spelled in another way perhaps
+                else:
                     near.insert(at, price)
             elif there:
                 del near[at]
@@ -312,9 +351,8 @@ class Ladder:
             self._noted.clear()
             order = self._order = SortedList(held)
         for price in self._noted:
-            if price not in held:
-                order.discard(price)
-            elif price not in order:
+            order.discard(price)
+            if price in held:
                 order.add(price)
         self._noted.clear()
         return order
@@ -361,10 +399,12 @@ class Ladder:
 
     def texts(self, count: int) -> list[tuple[str, str]]:
         """Return the best ``count`` levels as text without exponent. O(count)."""
-        found = self._first(count)
-        if self._texts is not None:
-            return [self._texts[price] for price in found]
-        held = self._held
+        found = self._first(max(count, 0))
+        held, texts = self._held, self._texts
+        if texts is not None:
+            return [texts[price] for price in found]
+        if not self._exact:
+            return [(canonical(price), canonical(held[price])) for price in found]
         return [(format(price, "f"), plain(held[price])) for price in found]
 
     def _walk(self) -> Iterator[Any]:

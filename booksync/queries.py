@@ -13,12 +13,13 @@ that (:attr:`Queries.window`). Results that depend on what lies beyond say
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from booksync.errors import ConfigurationError
-from booksync.exact import EXACT, Level, Number, canonical, divide
+from booksync.exact import EXACT, Level, Number, canonical, divide, exactly
 from booksync.ladder import Ladder, SideName
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ __all__ = [
 
 Taker = Literal["buy", "sell"]
 BASIS = 10_000
+#: Relative error of the quotient of two floats that stand for decimals, and more.
+ULPS = 1e-15
 
 
 class Window(NamedTuple):
@@ -130,10 +133,20 @@ class Queries:
         return Decimal(0) if self.numbers is Decimal else 0.0
 
     def _in_number(self, value: Number) -> Number:
-        """Take a user's number into the book's numbers."""
-        if self.numbers is float:
-            return float(value)
-        return Decimal(repr(value)) if type(value) is float else Decimal(value)
+        """Take a user's number into the book's numbers; a float means its ``repr``."""
+        number: Number
+        try:
+            if self.numbers is float:
+                number = float(value)
+            elif isinstance(value, float):
+                number = Decimal(repr(float(value)))
+            else:
+                number = Decimal(value)
+        except (ArithmeticError, TypeError, ValueError):
+            raise ConfigurationError(f"not a number: {value!r}") from None
+        if number != number:  # noqa: PLR0124 - only NaN
+            raise ConfigurationError(f"not a number: {value!r}")
+        return number
 
     # -- the top ---------------------------------------------------------------------
 
@@ -151,13 +164,19 @@ class Queries:
     def spread(self) -> Number | None:
         """Best ask less best bid, in price; ``None`` if a side is empty. O(1)."""
         bid, ask = self._bids.best(), self._asks.best()
-        return None if bid is None or ask is None else ask[0] - bid[0]
+        if bid is None or ask is None:
+            return None
+        exact = self.numbers is Decimal
+        return EXACT.subtract(ask[0], bid[0]) if exact else ask[0] - bid[0]
 
     @property
     def mid(self) -> Number | None:
         """Mean of the best prices; ``None`` if a side is empty. O(1)."""
         bid, ask = self._bids.best(), self._asks.best()
-        return None if bid is None or ask is None else divide(bid[0] + ask[0], 2)
+        if bid is None or ask is None:
+            return None
+        exact = self.numbers is Decimal
+        return divide(EXACT.add(bid[0], ask[0]) if exact else bid[0] + ask[0], 2)
 
     @property
     def microprice(self) -> Number | None:
@@ -174,8 +193,9 @@ class Queries:
         bid, ask = self._bids.best(), self._asks.best()
         if bid is None or ask is None:
             return None
-        weighted = bid[0] * ask[1] + ask[0] * bid[1]
-        return divide(weighted, bid[1] + ask[1])
+        with exactly():
+            weighted = bid[0] * ask[1] + ask[0] * bid[1]
+            return divide(weighted, bid[1] + ask[1])
 
     @property
     def crossed(self) -> bool:
@@ -249,16 +269,19 @@ class Queries:
         best = self._side(side).best()
         if best is None:
             return self._range([], complete=self._edge(side) is None)
-        reach = divide(best.price * self._in_number(bps), BASIS)
-        if side == "bid":
-            return self.between(side, best.price - reach, best.price)
-        return self.between(side, best.price, best.price + reach)
+        width = self._in_number(bps)
+        with exactly():
+            reach = divide(abs(best.price) * width, BASIS)
+            if side == "bid":
+                return self.between(side, best.price - reach, best.price)
+            return self.between(side, best.price, best.price + reach)
 
     def _range(self, levels: list[Level], complete: bool) -> Range:  # noqa: FBT001
         size = notional = self._zero()
-        for price, amount in levels:
-            size += amount
-            notional += price * amount
+        with exactly():
+            for price, amount in levels:
+                size += amount
+                notional += price * amount
         return Range(levels, size, notional, complete)
 
     def _edge(self, side: SideName) -> Number | None:
@@ -277,18 +300,20 @@ class Queries:
 
         ``None`` if both sides are empty; 1 is all bids, -1 all asks.
         """
-        bids = sum((size for _, size in self._bids.top(n)), self._zero())
-        asks = sum((size for _, size in self._asks.top(n)), self._zero())
-        total = bids + asks
-        return divide(bids - asks, total) if total else None
+        with exactly():
+            bids = sum((size for _, size in self._bids.top(n)), self._zero())
+            asks = sum((size for _, size in self._asks.top(n)), self._zero())
+            total = bids + asks
+            return divide(bids - asks, total) if total else None
 
     def depth_curve(self, side: SideName, n: int | None = None) -> list[Level]:
         """Return ``(price, size of all levels up to it)``, best first. O(n)."""
         total = self._zero()
         curve = []
-        for price, size in self._side(side).top(n):
-            total += size
-            curve.append(Level(price, total))
+        with exactly():
+            for price, size in self._side(side).top(n):
+                total += size
+                curve.append(Level(price, total))
         return curve
 
     def grouped(
@@ -307,15 +332,20 @@ class Queries:
 
         """
         width = self._in_number(tick)
-        if not width > 0:
+        if not 0 < width < math.inf:
             raise ConfigurationError(f"a tick must be positive, not {tick}")
         groups: dict[Number, Number] = {}
-        for price, size in self._side(side):
-            group = _rounded(price, width, down=side == "bid")
-            if group not in groups and n is not None and len(groups) >= n:
-                break
-            groups[group] = groups.get(group, self._zero()) + size
-        return [Level(price, size) for price, size in groups.items()]
+        with exactly():
+            for price, size in self._side(side):
+                group = _steps(price, width, down=side == "bid")
+                if group not in groups and n is not None and len(groups) >= n:
+                    break
+                groups[group] = groups.get(group, self._zero()) + size
+            exact = Decimal(repr(width)) if self.numbers is float else width
+            return [
+                Level(self.numbers(steps * exact), size)
+                for steps, size in groups.items()
+            ]
 
     # -- taking ----------------------------------------------------------------------
 
@@ -353,6 +383,13 @@ class Queries:
         if not left >= 0:
             raise ConfigurationError(f"cannot take {wanted}")
         side = self._takes(taker)
+        with exactly():
+            taken, left = self._take(side, left, by_size=notional is None)
+            return self._filled(side, taken, done=not left > 0)
+
+    def _take(
+        self, side: SideName, left: Number, *, by_size: bool
+    ) -> tuple[tuple[Number, ...], Number]:
         filled = spent = self._zero()
         worst: Number | None = None
         reached = 0
@@ -361,14 +398,14 @@ class Queries:
                 break
             worst, reached = price, reached + 1
             cost = price * available
-            if (available if notional is None else cost) <= left:
+            if (available if by_size else cost) <= left:
                 filled, spent = filled + available, spent + cost
-                left -= available if notional is None else cost
+                left -= available if by_size else cost
             else:
-                part = left if notional is None else divide(left, price)
-                filled, spent = filled + part, spent + price * part
+                filled += left if by_size else divide(left, price)
+                spent += price * left if by_size else left
                 left = self._zero()
-        return self._filled(side, (filled, spent, worst, reached), done=not left > 0)
+        return (filled, spent, worst, reached), left
 
     def _filled(self, side: SideName, taken: tuple[Number, ...], *, done: bool) -> Fill:
         filled, spent, worst, reached = taken
@@ -377,7 +414,7 @@ class Queries:
         slippage = None
         if average is not None and best is not None:
             worse = abs(average - best.price)
-            slippage = divide(worse * BASIS, best.price) if best.price else None
+            slippage = divide(worse * BASIS, abs(best.price)) if best.price else None
         known = self._edge(side) is None
         complete = known if not done else worst is None or self._known(side, worst)
         return Fill(filled, spent, average, worst, reached, slippage, done, complete)
@@ -396,6 +433,10 @@ class Queries:
     def freeze(self) -> FrozenBook:
         """Copy both sides as they are now, immutable. O(n)."""
         return FrozenBook(self)
+
+    def frozen_sides(self) -> tuple[FrozenLadder, FrozenLadder]:
+        """Copy both sides, for :class:`FrozenBook`. O(n)."""
+        return FrozenLadder(self._bids), FrozenLadder(self._asks)
 
     def digest(self) -> str:
         """
@@ -457,12 +498,17 @@ class Queries:
         return frame
 
 
-def _rounded(price: Number, tick: Number, *, down: bool) -> Number:
+def _steps(price: Any, tick: Any, *, down: bool) -> int:
+    """Count the ticks from 0 to the multiple of ``tick`` at ``price``, or beside it."""
     if isinstance(price, Decimal):
         mode = ROUND_FLOOR if down else ROUND_CEILING
-        return EXACT.divide(price, tick).to_integral_value(mode) * tick
-    steps, rest = divmod(price, tick)
-    return (steps if down or not rest else steps + 1) * tick
+        return int(EXACT.divide(price, tick).to_integral_value(mode))
+    ratio = price / tick
+    # As floats, 0.3 / 0.1 is below 3: what is so near a multiple is meant as one.
+    steps: int = round(ratio)
+    if abs(ratio - steps) <= ULPS * abs(ratio):
+        return steps
+    return math.floor(ratio) if down else math.ceil(ratio)
 
 
 def _imported(name: str) -> Any:
@@ -479,16 +525,21 @@ class FrozenLadder(Ladder):
 
     __slots__ = ()
 
-    def __init__(self, levels: list[Level], name: SideName, numbers: Any) -> None:
-        super().__init__(name, numbers=numbers, signed=True)
-        self._held = dict(levels)
-        self._refill()
-        self._best = levels[0] if levels else None
+    def __init__(self, side: Ladder) -> None:
+        side.best()  # then nothing of it waits to be put in order
+        for name in Ladder.__slots__:
+            value = getattr(side, name)
+            setattr(self, name, value.copy() if type(value) in {dict, list} else value)
+        self._order = None
+        self._noted = []
 
     def apply(self, levels: Any) -> None:
         """Refuse: it is frozen."""
         del levels
         raise TypeError("a frozen book does not change")
+
+    load = apply
+    truncate = apply  # type: ignore[assignment]
 
 
 class FrozenBook(Queries):
@@ -506,8 +557,7 @@ class FrozenBook(Queries):
         self.numbers = book.numbers
         self.window = book.window
         self.time = getattr(book, "time", None)
-        self._bids = FrozenLadder(book.bids(), "bid", book.numbers)
-        self._asks = FrozenLadder(book.asks(), "ask", book.numbers)
+        self._bids, self._asks = book.frozen_sides()
 
     def __hash__(self) -> int:  # type: ignore[override]
         """Hash of the levels. O(n)."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from booksync import inputs, venues
+from booksync.arbitration import Arbiter
 from booksync.book import canonical
 from booksync.engine import Engine, policy_of
 from booksync.errors import ConfigurationError, MalformedMessage, RecordingError
@@ -82,6 +83,7 @@ class Replay:
             self.venue,
             policy=policy_of(self.venue, **header.get("policy", {})),
             silence=header.get("silence", math.inf),
+            lines=header.get("lines", 1),
             discover=not self.recording.ours,
         )
         self.holes: dict[str, list[Found]] = {}
@@ -111,7 +113,7 @@ class Replay:
         return kind(**settings)
 
     @property
-    def books(self) -> dict[str, Synchronizer]:
+    def books(self) -> dict[str, Synchronizer | Arbiter]:
         """Synchronizers by symbol."""
         return self.engine.books
 
@@ -136,7 +138,8 @@ class Replay:
             yield from self._events(outputs)
         if not self.recording.ours and self._now:
             for sync in list(self.books.values()):
-                yield from self._events(sync.settle(self._now))
+                if isinstance(sync, Synchronizer):
+                    yield from self._events(sync.settle(self._now))
 
     def run(self) -> None:
         """Replay it all, for the books alone."""
@@ -207,7 +210,8 @@ class Replay:
         if symbol is None:
             return None
         sync = self.books.get(symbol)
-        request = 0 if sync is None else sync.awaited or 0
+        waits = isinstance(sync, Synchronizer) and sync.awaited
+        request = waits or 0
         depth = self.venue.snapshot_depth(url)
         return inputs.Answered(symbol, request, HTTP_OK, depth, url)
 
@@ -229,7 +233,7 @@ class Replay:
         """
         return [self._book(sync) for _, sync in sorted(self.books.items())]
 
-    def _book(self, sync: Synchronizer) -> dict[str, Any]:
+    def _book(self, sync: Synchronizer | Arbiter) -> dict[str, Any]:
         counts = sync.status().counts
         checks = counts.checksums_passed, counts.checksums_failed
         return {
@@ -237,7 +241,7 @@ class Replay:
             "venue": self.venue.id,
             "symbol": sync.symbol,
             "state": sync.state.value,
-            "unbridged": sync.unbridged,
+            "unbridged": sync.status().unbridged,
             "received": counts.received,
             "applied": counts.applied,
             "stale": counts.stale,
@@ -256,7 +260,7 @@ class Replay:
         }
 
 
-def _levels(sync: Synchronizer) -> dict[str, Any]:
+def _levels(sync: Synchronizer | Arbiter) -> dict[str, Any]:
     if sync.state is not State.LIVE:
         names = ("sequence", "levels", "bids", "asks", "digest")
         return dict.fromkeys(names)

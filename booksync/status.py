@@ -73,6 +73,9 @@ class Status(Struct, frozen=True, kw_only=True):
         overlap: Joined by a straddling delta where that may be inexact.
         age: Seconds since the last message for it.
         counts: See :class:`Counts`.
+        waiting: Served as it was, until another line has caught up with it.
+        line: Which line is served, where there are several.
+        lines: The states of all lines, likewise.
 
     """
 
@@ -85,3 +88,6 @@ class Status(Struct, frozen=True, kw_only=True):
     overlap: bool
     age: float | None
     counts: Counts
+    waiting: bool = False
+    line: int = 0
+    lines: tuple[State, ...] = ()

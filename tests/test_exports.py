@@ -30,5 +30,3 @@ def test_public_names_are_documented(name):
     if name == "Event":
         return  # a union
     assert getattr(booksync, name).__doc__
-
-

@@ -19,7 +19,16 @@ from booksync.errors import (
     SubscriptionRejected,
     TransportError,
 )
-from booksync.events import Audited, Changed, Desynced, Malformed, Synced, Verdict
+from booksync.events import (
+    Audited,
+    Changed,
+    Desynced,
+    LineFilled,
+    LineLost,
+    Malformed,
+    Synced,
+    Verdict,
+)
 from booksync.feed import connect
 from booksync.replaying import Replay
 from booksync.states import Cause, State
@@ -690,3 +699,37 @@ async def test_recording_cut_from_the_middle_goes_on_from_its_checkpoint(
     assert seen
     changed = {s: replay.books[s].book.sequence for s in books}
     assert changed == {s: feed._engine.books[s].book.sequence for s in books}
+
+
+# -- two lines ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("kind", ["drop", "cut_1006", "malformed_nan"])
+async def test_fault_on_one_of_two_lines_withholds_nothing(venue, kind):
+    async with running(venue=venue, lines=2) as (feed, server, exchange):
+
+        def whole():
+            return all(
+                status.lines == (State.LIVE, State.LIVE) for status in feed.statuses()
+            )
+
+        await drive(feed, server, whole)
+        assert server.opened_count == 2
+        active = feed.status("BTCUSDT").line
+        server.faults.inject(kind, connection=server.connections[active].id)
+        lost = await until(feed, lambda e: type(e) is LineLost, server)
+        symbol = lost[-1].symbol
+        seen = await until(feed, is_a(LineFilled, symbol), server)
+        assert not [e for e in lost + seen if type(e) is Desynced]
+        proves(feed, exchange, symbol)
+        await drive(feed, server, whole)
+        for each in feed.symbols:
+            proves(feed, exchange, each)
+
+
+async def test_lines_must_be_one_or_two():
+    with pytest.raises(ConfigurationError, match="lines must be"):
+        connect("binance", "X", lines=3)
+    with pytest.raises(ConfigurationError, match="lines=1 only"):
+        connect("bitstamp", "btcusd", lines=2)

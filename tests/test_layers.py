@@ -29,15 +29,16 @@ MAY = {
         "auditing", "book", "errors", "events", "messages", "policy", "queries", "states", "status",
     },
     "venues": {"errors", "messages"},
+    "arbitration": {"book", "events", "queries", "states", "status", "sync"},
     "seeding": {"exact", "inputs", "messages", "sync"},
     "flight": {"inputs", "recording"},
     "engine": {
-        "seeding", "book", "errors", "events", "inputs", "messages", "policy", "states", "status",
+        "arbitration", "seeding", "book", "errors", "events", "inputs", "messages", "policy", "states", "status",
         "sync", "venues",
     },
     "recording": {"errors", "inputs"},
     "replaying": {
-        "book", "engine", "errors", "events", "inputs", "recording", "states", "sync",
+        "arbitration", "book", "engine", "errors", "events", "inputs", "recording", "states", "sync",
         "venues",
     },
     "transport": {"errors", "venues"},
@@ -48,7 +49,7 @@ MAY = {
     },
     "metrics": {"budget", "errors", "feed", "states", "status"},
     "feed": {
-        "flight", "book", "budget", "engine", "errors", "events", "fetching", "inputs", "keeping",
+        "arbitration", "flight", "book", "budget", "engine", "errors", "events", "fetching", "inputs", "keeping",
         "queries", "queues", "recording", "states", "status", "sync", "transport",
         "venues",
     },

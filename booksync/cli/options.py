@@ -52,7 +52,7 @@ VenueId = Annotated[
 ]
 Symbols = Annotated[
     list[str],
-    typer.Argument(metavar="SYMBOL...", help="Symbols in the venue's own spelling."),
+    typer.Argument(metavar="SYMBOL", help="Symbols in the venue's own spelling."),
 ]
 AsJson = Annotated[
     bool,

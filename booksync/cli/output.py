@@ -152,7 +152,7 @@ def configure(*, verbose: bool) -> None:
         root.removeHandler(handler)
     root.addHandler(Handler())
     root.setLevel(logging.INFO if verbose else logging.WARNING)
-    for noisy in ("asyncio", "httpx", "httpcore", "websockets"):
+    for noisy in ("httpx", "httpcore", "websockets"):
         level = logging.INFO if verbose else logging.CRITICAL
         logging.getLogger(noisy).setLevel(level)
     logging.getLogger("booksync").setLevel(logging.NOTSET)

@@ -66,9 +66,10 @@ def record(  # noqa: PLR0913 - what the command line takes
     Exit status: 0 after Ctrl-C or --seconds, 1 if the venue cannot be reached or
     refuses a symbol, or if a book was not live for once, 2 if the options are wrong.
     """
-    if output.exists() and not force:
+    existed = output.exists()
+    if output.is_dir() or (existed and not force):
         raise ConfigurationError(
-            f"{output} is there already: use --force to replace it"
+            f"{output} is there already: use --force to replace a file"
         )
     feed = opened(venue, symbols, settings, network, numbers, record=output)
     recording = Recording(feed, output)
@@ -76,7 +77,7 @@ def record(  # noqa: PLR0913 - what the command line takes
         with Progress(recording.picture, recording.line) as progress:
             stopped = run(recording.run(seconds, progress))
     finally:
-        if not feed.counts.frames:
+        if not feed.counts.frames and not existed:
             with contextlib.suppress(OSError):
                 output.unlink()
     if as_json:

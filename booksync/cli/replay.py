@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from booksync import venues
+from booksync.arbitration import Arbiter
 from booksync.cli.ladder import STYLES
 from booksync.cli.options import (
     AsJson,
@@ -61,7 +62,7 @@ STEP, GAPS = 500, 5
 @grouped
 def replay(
     *,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings.")],
     venue: Annotated[
         str | None,
         typer.Option("--venue", help="Whose frames; needed if a file does not say it."),
@@ -145,7 +146,7 @@ def _length(file: Path) -> int | None:
     return sum(1 for _ in Recording(file))
 
 
-def _had_snapshot(sync: Synchronizer) -> bool:
+def _had_snapshot(sync: Synchronizer | Arbiter) -> bool:
     return sync.counts.snapshots > 0
 
 

@@ -33,6 +33,7 @@ from booksync.cli.output import (
 )
 from booksync.cli.running import drive, run
 from booksync.cli.waiting import Patience
+from booksync.errors import BookNotLive
 from booksync.events import Changed, Desynced, Event, Rejected, Synced
 from booksync.exact import Level, canonical
 from booksync.feed import Feed
@@ -63,7 +64,7 @@ def watch(  # noqa: PLR0913 - what the command line takes
     depth_shown: Annotated[
         int | None,
         typer.Option(
-            "--depth-shown", min=1, help="Levels a side [default: 10; 1 with --json]."
+            "--depth-shown", min=1, help="Levels a side; else 10, or 1 with --json."
         ),
     ] = None,
     seconds: Seconds = None,
@@ -80,9 +81,7 @@ def watch(  # noqa: PLR0913 - what the command line takes
     feed = opened(venue, symbols, settings, network, numbers)
     watching = Watching(feed, depth_shown, as_json=as_json)
     stopped = run(watching.run(seconds))
-    if as_json:
-        return watching.patience.verdict(stopped)
-    if live(STDOUT):
+    if live(STDOUT) and not as_json:
         show(overview(feed))
     else:
         watching.summarize()
@@ -169,15 +168,21 @@ class Watching:
         fields.pop("message", None)
         record |= msgspec.to_builtins(fields)
         if isinstance(event, Changed):
-            book = self.feed[event.symbol]
-            record["sequence"] = book.sequence
             record["venue_t"] = event.message.time
-            for side, levels in (("bids", book.bids), ("asks", book.asks)):
-                record[side] = [
-                    [canonical(price), canonical(size)]
-                    for price, size in levels(self._depth)
-                ]
+            record |= self._levels(event.symbol)
         return record
+
+    def _levels(self, symbol: str) -> dict[str, Any]:
+        try:
+            book = self.feed[symbol]
+            sides = book.bids(self._depth), book.asks(self._depth)
+        except BookNotLive:  # the very change after which it is withheld
+            return {"sequence": None, "bids": None, "asks": None}
+        bids, asks = (
+            [[canonical(level.price), canonical(level.size)] for level in side]
+            for side in sides
+        )
+        return {"sequence": book.sequence, "bids": bids, "asks": asks}
 
     def summarize(self) -> None:
         """Say in a line for each book how it went."""

@@ -1,0 +1,188 @@
+"""
+Two lines, one book: a loss on one line costs nothing while the other is whole.
+
+Each line keeps its own book, and one of them is served. When it loses something, the
+other's is served as soon as its sequence has reached what was last delivered; until
+then the old book stays as it was, and the status says ``waiting``. Nothing is guessed
+and nothing is mixed: what two lines cut differently cannot be put together.
+
+Where numbers cannot be compared across connections, the other line is a hot standby:
+it is served at once, with its own numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from booksync.book import Book
+from booksync.events import (
+    Changed,
+    Command,
+    Desynced,
+    LineFilled,
+    LineLost,
+    Output,
+    Synced,
+)
+from booksync.queries import FrozenBook
+from booksync.states import Cause, State
+from booksync.status import Counts, Status
+from booksync.sync import Synchronizer
+
+__all__ = ["Arbiter"]
+
+
+class Arbiter:
+    """
+    Serves one symbol's book from several lines.
+
+    Args:
+        symbol: The venue's own spelling.
+        lines: A synchronizer for each line.
+        comparable: Sequences mean the same on every line.
+
+    """
+
+    def __init__(
+        self, symbol: str, lines: Sequence[Synchronizer], *, comparable: bool
+    ) -> None:
+        self.symbol = symbol
+        self.lines = tuple(lines)
+        #: The line that is served.
+        self.active = 0
+        self._comparable = comparable
+        self._held: FrozenBook | None = None
+
+    # -- reading --------------------------------------------------------------------
+
+    @property
+    def sync(self) -> Synchronizer:
+        """The synchronizer of the line that is served."""
+        return self.lines[self.active]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the old book stays until the other line has caught up."""
+        return self._held is not None
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a book to read."""
+        return self.waiting or self.sync.live
+
+    @property
+    def state(self) -> State:
+        """State of what is served."""
+        return State.LIVE if self.live else self.sync.state
+
+    @property
+    def cause(self) -> Cause:
+        """Why it is in this state."""
+        return self.sync.cause
+
+    @property
+    def book(self) -> Book | FrozenBook:
+        """The book that is served."""
+        return self.sync.book if self._held is None else self._held
+
+    @property
+    def last(self) -> FrozenBook | None:
+        """The last book that was live."""
+        return self.sync.last
+
+    @property
+    def counts(self) -> Counts:
+        """Counts of all lines together."""
+        total = Counts()
+        for sync in self.lines:
+            for name, value in msgspec.structs.asdict(sync.status().counts).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
+
+    def status(self, now: float | None = None) -> Status:
+        """Status of what is served, with the counts of all lines."""
+        status = self.sync.status(now)
+        return msgspec.structs.replace(
+            status,
+            state=self.state,
+            sequence=self.book.sequence if self.live else None,
+            waiting=self.waiting,
+            line=self.active,
+            lines=tuple(sync.state for sync in self.lines),
+            counts=self.counts,
+        )
+
+    # -- deciding -------------------------------------------------------------------
+
+    def take(self, line: int, outputs: list[Output]) -> list[Output]:
+        """
+        Decide what the user sees of what happened on ``line``.
+
+        Args:
+            line: Whose outputs.
+            outputs: What its synchronizer said.
+
+        """
+        found: list[Output] = []
+        for output in outputs:
+            if isinstance(output, Command):
+                found.append(output)
+            elif line == self.active and not self.waiting:
+                found += self._from_active(output)
+            else:
+                found += self._from_other(line, output)
+        return found
+
+    def _from_active(self, output: Output) -> list[Output]:
+        if not isinstance(output, Desynced):
+            return [output]
+        lost = LineLost(self.symbol, self.active, cause=output.cause)
+        other = self._whole()
+        if other is None:
+            return [output]
+        delivered = self.sync.book.sequence
+        if not self._comparable or self.lines[other].book.sequence >= delivered:
+            return [lost, *self._switch(other)]
+        self._held = self.sync.book.freeze_withheld()
+        self.active = other
+        return [lost]
+
+    def _from_other(self, line: int, output: Output) -> list[Output]:
+        """The line that is waited for, or one that stands by."""
+        sync = self.lines[line]
+        if isinstance(output, Desynced):
+            return self._other_lost(line, output)
+        if isinstance(output, Changed | Synced):
+            if self._held is not None and line == self.active:
+                if sync.book.sequence < self._held.sequence:
+                    return []
+                return self._switch(line)
+            if isinstance(output, Synced) and not self.live:
+                self.active = line
+                return [output]
+            return []
+        return [output]
+
+    def _other_lost(self, line: int, output: Desynced) -> list[Output]:
+        if self._held is None or line != self.active:
+            return [LineLost(self.symbol, line, cause=output.cause)]
+        # What was waited for is lost, too: nothing whole is left.
+        self._held = None
+        lost = LineLost(self.symbol, line, cause=output.cause)
+        other = self._whole()
+        return [lost, output] if other is None else [lost, *self._switch(other)]
+
+    def _whole(self) -> int | None:
+        """Return a line whose book is live."""
+        for line, sync in enumerate(self.lines):
+            if sync.live:
+                return line
+        return None
+
+    def _switch(self, line: int) -> list[Output]:
+        self._held = None
+        self.active = line
+        sequence = self.sync.book.sequence
+        return [LineFilled(self.symbol, line, sequence=sequence)]

@@ -1,0 +1,167 @@
+"""Two lines, one book: what the user sees, and never a guess."""
+
+from __future__ import annotations
+
+import pytest
+
+from booksync.arbitration import Arbiter
+from booksync.errors import BookNotLive
+from booksync.events import Changed, Desynced, LineFilled, LineLost, Synced
+from booksync.messages import Delta, Snapshot
+from booksync.policy import Policy, Way
+from booksync.states import Cause, State
+from booksync.sync import Synchronizer
+
+
+class Lines:
+    """An arbiter over two lines that are fed by hand."""
+
+    def __init__(self, *, comparable=True):
+        policy = Policy(way=Way.RESUBSCRIBE)
+        self.syncs = [Synchronizer("X", policy) for _ in range(2)]
+        self.arbiter = Arbiter("X", self.syncs, comparable=comparable)
+        for line, sync in enumerate(self.syncs):
+            self.do(line, sync.connected(0.0))
+
+    def do(self, line, outputs):
+        found = self.arbiter.take(line, outputs)
+        return [f for f in found if type(f).__name__ != "Resubscribe"]
+
+    def snapshot(self, line, sequence):
+        made = Snapshot("X", sequence, [("9", str(sequence))], [("10", "1")])
+        return self.do(line, self.syncs[line].receive_snapshot(made, 0.0))
+
+    def delta(self, line, prev, last):
+        made = Delta("X", prev, last, [("9", str(last))], [])
+        return self.do(line, self.syncs[line].receive(made, 0.0))
+
+
+def both(at=10, **more):
+    lines = Lines(**more)
+    assert lines.snapshot(0, at) == [Synced("X", at)]
+    assert lines.snapshot(1, at) == []
+    return lines
+
+
+def test_only_the_active_line_is_seen():
+    lines = both()
+    assert [type(e) for e in lines.delta(0, 10, 11)] == [Changed]
+    assert lines.delta(1, 10, 11) == []
+    assert lines.arbiter.book.sequence == 11
+
+
+def test_first_line_that_is_live_is_served():
+    lines = Lines()
+    assert lines.snapshot(1, 7) == [Synced("X", 7)]
+    assert lines.arbiter.active == 1
+    assert lines.snapshot(0, 7) == []
+    assert lines.arbiter.book.sequence == 7
+
+
+def test_loss_on_the_active_line_costs_nothing_if_the_other_is_as_far():
+    lines = both()
+    lines.delta(0, 10, 11)
+    lines.delta(1, 10, 11)
+    assert lines.delta(0, 12, 13) == [
+        LineLost("X", 0, cause=Cause.GAP),
+        LineFilled("X", 1, sequence=11),
+    ]
+    assert lines.arbiter.live
+    assert str(lines.arbiter.book.best_bid.size) == "11"
+    assert [type(e) for e in lines.delta(1, 11, 12)] == [Changed]
+
+
+def test_old_book_stays_until_the_other_line_has_caught_up():
+    lines = both()
+    lines.delta(0, 10, 11)
+    lines.delta(0, 11, 12)
+    assert lines.delta(0, 13, 14) == [LineLost("X", 0, cause=Cause.GAP)]
+    arbiter = lines.arbiter
+    assert arbiter.waiting
+    assert arbiter.live
+    assert arbiter.book.sequence == 12
+    assert str(arbiter.book.best_bid.size) == "12"
+    assert arbiter.status().waiting
+    assert lines.delta(1, 10, 11) == []
+    assert arbiter.book.sequence == 12  # never back
+    assert lines.delta(1, 11, 12) == [LineFilled("X", 1, sequence=12)]
+    assert not arbiter.waiting
+    assert arbiter.status().line == 1
+
+
+def test_line_that_cuts_otherwise_is_served_once_it_is_past():
+    lines = both()
+    lines.delta(0, 10, 12)
+    lines.delta(0, 13, 14)
+    assert lines.delta(1, 10, 11) == []
+    assert lines.delta(1, 11, 13) == [LineFilled("X", 1, sequence=13)]
+    assert lines.arbiter.book.sequence == 13
+
+
+def test_loss_on_the_line_that_stands_by_is_said_and_costs_nothing():
+    lines = both()
+    assert lines.delta(1, 12, 13) == [LineLost("X", 1, cause=Cause.GAP)]
+    assert lines.arbiter.active == 0
+    assert lines.arbiter.live
+    assert lines.snapshot(1, 15) == []
+
+
+def test_loss_on_both_withholds_the_book():
+    lines = both()
+    lines.delta(1, 12, 13)
+    outputs = lines.delta(0, 12, 13)
+    assert outputs == [Desynced("X", Cause.GAP, expected=10, got=12)]
+    assert not lines.arbiter.live
+    with pytest.raises(BookNotLive):
+        _ = lines.arbiter.book.best_bid
+    assert lines.snapshot(1, 20) == [Synced("X", 20)]
+    assert lines.arbiter.active == 1
+
+
+def test_line_that_is_waited_for_may_be_lost_too():
+    lines = both()
+    lines.delta(0, 10, 12)
+    lines.delta(0, 13, 14)
+    outputs = lines.delta(1, 12, 13)
+    assert [type(e) for e in outputs] == [LineLost, Desynced]
+    assert not lines.arbiter.live
+    assert lines.snapshot(0, 30) == [Synced("X", 30)]
+
+
+def test_line_that_lost_comes_back_as_the_standby():
+    lines = both()
+    lines.delta(0, 12, 13)
+    assert lines.arbiter.active == 1
+    assert lines.snapshot(0, 13) == []
+    assert lines.delta(1, 10, 13) != []
+    assert lines.delta(1, 14, 15) == [
+        LineLost("X", 1, cause=Cause.GAP),
+        LineFilled("X", 0, sequence=13),
+    ]
+
+
+def test_disconnect_of_one_line_is_a_loss_like_any_other():
+    lines = both()
+    outputs = lines.do(0, lines.syncs[0].disconnected(1.0))
+    assert outputs == [
+        LineLost("X", 0, cause=Cause.DISCONNECTED),
+        LineFilled("X", 1, sequence=10),
+    ]
+
+
+def test_numbers_that_cannot_be_compared_make_a_hot_standby():
+    lines = both(comparable=False)
+    lines.delta(0, 10, 50)
+    assert lines.delta(0, 60, 61) == [
+        LineLost("X", 0, cause=Cause.GAP),
+        LineFilled("X", 1, sequence=10),
+    ]
+
+
+def test_status_tells_of_all_lines():
+    lines = both()
+    lines.delta(0, 10, 11)
+    lines.delta(1, 10, 11)
+    status = lines.arbiter.status()
+    assert status.lines == (State.LIVE, State.LIVE)
+    assert (status.counts.received, status.counts.applied) == (2, 2)
