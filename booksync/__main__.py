@@ -22,6 +22,8 @@ def main() -> None:
             f"pip install 'booksync[cli]'\n"
         )
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     raise SystemExit(run(sys.argv[1:]))
 
 

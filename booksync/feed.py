@@ -224,6 +224,7 @@ class Feed:
         self._inputs = InputQueue()
         self._events = EventQueue(conflate=settings.conflate)
         self._taken = 0
+        self._moves = 0
         self._error: BaseException | None = None
         self._open = False
         self._reached = False
@@ -521,7 +522,9 @@ class Feed:
         return all(sync.live for sync in self._engine.books.values())
 
     async def _until(self, reached: Callable[[], bool]) -> None:
-        while not reached():
+        moves = -1  # asked again only when some book's trust moved
+        while moves == self._moves or not reached():
+            moves = self._moves
             if self._error is not None:
                 raise self._error
             if not self._open:
@@ -637,6 +640,7 @@ class Feed:
             if type(output) is Changed:
                 self._events.change(output)
                 continue
+            self._moves += 1
             command = self._commands.get(type(output))
             if command is not None:
                 command(output)

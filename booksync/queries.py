@@ -503,9 +503,9 @@ def _steps(price: Any, tick: Any, *, down: bool) -> int:
     if isinstance(price, Decimal):
         mode = ROUND_FLOOR if down else ROUND_CEILING
         return int(EXACT.divide(price, tick).to_integral_value(mode))
-    ratio = price / tick
+    ratio: float = price / tick
     # As floats, 0.3 / 0.1 is below 3: what is so near a multiple is meant as one.
-    steps: int = round(ratio)
+    steps = round(ratio)
     if abs(ratio - steps) <= ULPS * abs(ratio):
         return steps
     return math.floor(ratio) if down else math.ceil(ratio)

@@ -122,6 +122,8 @@ class EventQueue:
 
     def drop_changes(self) -> None:
         """Forget waiting changes: their books have moved on."""
+        if not self._events or type(self._events[-1]) is not Changed:
+            return
         kept = [event for event in self._events if type(event) is not Changed]
         self.conflated += len(self._events) - len(kept)
         self._events = deque(kept)

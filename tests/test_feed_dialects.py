@@ -21,7 +21,7 @@ import pytest
 
 from booksync import venues
 from booksync.budget import Budget
-from booksync.errors import BookNotLive, SubscriptionRejected
+from booksync.errors import BookNotLive, MalformedMessage, SubscriptionRejected
 from booksync.events import Changed, Desynced, Malformed, Synced
 from booksync.feed import connect
 from booksync.states import Cause, State
@@ -33,6 +33,7 @@ from booksync.testing import (
     FaultPlan,
     serve,
 )
+from booksync.testing.dialects.base import Answer
 from booksync.transport import Transport
 from booksync.venues import Assurance, Source
 from tests.test_feed import all_live, drive, is_a, until
@@ -375,11 +376,52 @@ async def test_heartbeat_of_the_venue_is_answered(venue):
         assert server.connections == (connection,)
 
 
-async def test_socket_with_a_token_is_refused_without_it():
+async def test_each_connection_begins_with_a_token():
+    """The dialect refuses a connection that comes without."""
     async with running(case_of("kucoin")) as (feed, server, _):
         await all_live(feed, server)
-        paths = [request.path for request in server.requests]
-        assert "/api/v1/bullet-public" in paths
+        server.faults.inject("cut_1006")
+        await until(feed, is_a(Desynced, "BTC-USDT"), server)
+        await all_live(feed, server)
+        asked = [r.path for r in server.requests if r.path == "/api/v1/bullet-public"]
+        assert len(asked) == server.opened_count == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(b"Internal Server Error", 500), id="500"),
+        pytest.param(Answer(b"{}"), id="no token"),
+        pytest.param(
+            Answer(b'{"code":"429000","msg":"Too Many Requests"}', 429), id="429"
+        ),
+    ],
+)
+@pytest.mark.xfail(
+    strict=True,
+    raises=MalformedMessage,
+    reason="Keeper._open takes any answer for a token; MalformedMessage ends the feed",
+)
+async def test_token_that_does_not_come_is_asked_for_again(answer):
+    case = case_of("kucoin")
+    exchange = Exchange(case.symbols, seed=1, levels=30)
+    async with serve(exchange, case.venue, flow=False) as server:
+        answers = [answer]
+        known = server.dialect.rest
+
+        def rest(request):
+            return answers.pop() if answers else known(request)
+
+        server.dialect.rest = rest  # type: ignore[method-assign]
+        async with connect(
+            case.kind,
+            *case.symbols,
+            ws_url=server.ws_url,
+            rest_url=server.rest_url,
+            chance=lambda: 0.0,
+        ) as feed:
+            await all_live(feed, server)
+            proves(case, feed, exchange)
 
 
 @pytest.mark.parametrize("venue", ["okx", "bitstamp", "kraken"])

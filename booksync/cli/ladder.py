@@ -82,6 +82,7 @@ def trust(status: Status) -> str:
         for word, holds in (
             ("unbridged", status.unbridged),
             ("joined by overlap", status.overlap),
+            ("waiting", status.waiting),
         )
         if holds
     ]

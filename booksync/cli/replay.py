@@ -18,7 +18,6 @@ from rich.progress import (
 from rich.text import Text
 
 from booksync import venues
-from booksync.arbitration import Arbiter
 from booksync.cli.ladder import STYLES
 from booksync.cli.options import (
     AsJson,
@@ -43,7 +42,6 @@ from booksync.errors import BookSyncError, ConfigurationError, RecordingError
 from booksync.recording import Recording
 from booksync.replaying import Replay
 from booksync.states import State
-from booksync.sync import Synchronizer
 
 __all__ = ["EPILOG", "replay"]
 
@@ -146,10 +144,6 @@ def _length(file: Path) -> int | None:
     return sum(1 for _ in Recording(file))
 
 
-def _had_snapshot(sync: Synchronizer | Arbiter) -> bool:
-    return sync.counts.snapshots > 0
-
-
 def _verdict(made: Replay) -> int:
     """Give the exit status; complain of what is not live."""
     counts = made.engine.counts
@@ -163,7 +157,7 @@ def _verdict(made: Replay) -> int:
     late = [
         sync
         for sync in made.books.values()
-        if _had_snapshot(sync) and sync.state is not State.LIVE
+        if sync.counts.snapshots and sync.state is not State.LIVE
     ]
     for sync in late:
         state, cause = sync.state.value, sync.cause.value

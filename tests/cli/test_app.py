@@ -141,6 +141,24 @@ def test_version_of_a_copy_that_is_not_installed(booksync, monkeypatch):
     assert booksync("--version").out == "booksync (not installed)\n"
 
 
+def test_interrupt_while_it_starts_is_quiet():
+    code = """
+import sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "booksync.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+from booksync.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False
+    )
+    assert done.returncode == 130
+    assert not done.stderr
+
+
 @pytest.mark.parametrize("extra", ["typer", "rich"])
 def test_missing_extra_is_told_with_the_way_to_install_it(extra):
     code = (
@@ -156,9 +174,9 @@ def test_missing_extra_is_told_with_the_way_to_install_it(extra):
     assert "pip install 'booksync[cli]'" in line
 
 
-def test_reader_that_has_enough_ends_it_quietly(spawn):
-    process = spawn("venues", "--json")
-    process.stdout.readline()
+def test_reader_that_has_enough_ends_it_quietly(spawn, exchange):
+    process = spawn("watch", "binance", "BTCUSDT", *exchange.urls, "--json")
+    assert process.stdout.readline()
     process.stdout.close()
     assert process.wait(20.0) == 1
     assert not process.stderr.read()

@@ -56,6 +56,16 @@ def test_file_is_not_replaced_unless_forced(booksync, exchange, tmp_path):
     assert booksync("replay", file).code == 0
 
 
+def test_file_that_was_there_is_never_removed(booksync, tmp_path):
+    file = tmp_path / "day.jsonl"
+    file.write_text("precious")
+    urls = "--ws-url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1"
+    args = "record", "binance", "BTCUSDT", *urls, "-o"
+    assert booksync(*args, file, "--force").code == 1
+    assert file.exists()
+    assert booksync(*args, tmp_path, "--force").code == 2
+
+
 def test_nothing_is_left_where_nothing_came(booksync, tmp_path):
     file = tmp_path / "day.jsonl"
     urls = "--ws-url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1"

@@ -19,7 +19,7 @@ def test_other_commands_connect_as_it_says(spawn, booksync):
     while "booksync watch" not in command:
         command = process.stdout.readline()
     args = command.split()[1:]
-    result = booksync(*args, "--seconds", 3, "--json")
+    result = booksync(*args, "--seconds", 2, "--json")
     assert result.code == 0
     assert result.objects[0]["event"] == "synced"
     process.send_signal(signal.SIGINT)

@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 import signal
 
-from booksync.cli.watch import _told
-from booksync.events import Desynced, Event, Gap, Halted, Malformed, Rejected, Synced
+from booksync.cli.watch import Watching, _told
+from booksync.events import (
+    Changed,
+    Desynced,
+    Event,
+    Gap,
+    Halted,
+    Malformed,
+    Rejected,
+    Synced,
+)
+from booksync.feed import connect
+from booksync.messages import Delta
 from booksync.states import Cause
 
 
@@ -43,7 +54,8 @@ def test_json_is_an_object_an_event(booksync, exchange):
         [[price, size]] = event["bids"]
         assert float(price) < float(event["asks"][0][0])
         assert isinstance(size, str)
-    assert not result.err
+    [line] = result.errors
+    assert re.match(r"booksync: BTCUSDT: live.*, \d+ changes, 0 gaps, 0 resync", line)
 
 
 def test_depth_shown_is_the_number_of_levels(booksync, exchange):
@@ -77,7 +89,7 @@ def test_book_that_never_was_live_is_told(booksync, exchange):
     urls = "--ws-url", exchange.server.ws_url, "--rest-url", "http://127.0.0.1:1"
     result = booksync("watch", "binance", "BTCUSDT", *urls, "--seconds", 0.5, "--json")
     assert result.code == 1
-    [line] = result.errors
+    line = result.errors[-1]
     assert re.match(
         r"booksync: never live: BTCUSDT: syncing \(\w+\), \d snapshots asked for, 0",
         line,
@@ -93,6 +105,21 @@ def test_interrupt_ends_with_a_summary(spawn, exchange):
     assert re.fullmatch(
         r"booksync: BTCUSDT: live.*, \d+ changes, 0 gaps, 0 resyncs\n", err
     )
+
+
+def test_change_after_which_the_book_is_withheld_shows_no_level():
+    watching = Watching(connect("binance", "X"), None, as_json=True)
+    change = Changed("X", message=Delta("X", 1, 2, [("1", "2")], [], time=3.0))
+    record = watching._record(change)
+    assert record.pop("t") > 0
+    assert record == {
+        "event": "changed",
+        "symbol": "X",
+        "venue_t": 3.0,
+        "sequence": None,
+        "bids": None,
+        "asks": None,
+    }
 
 
 def test_every_event_of_trust_is_a_line():

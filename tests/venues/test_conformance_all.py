@@ -7,9 +7,13 @@ the sheets (see :mod:`tests.venues.samples`); neither knows the venue modules.
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from booksync import venues
+from booksync.messages import Delta, Lost, Snapshot
 from booksync.testing import DIALECTS
 from booksync.testing.conformance import CHECKS, check
 from booksync.testing.conformance.kit import Kit
@@ -34,6 +38,44 @@ def venue_of(name):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_venue_conforms(name, check_name):
     check(venues.get(venue_of(name)), SAMPLES[name](), check_name)
+
+
+def blind(kind: Any) -> Any:
+    """The same venue; each delta follows whatever came before, and nothing is lost."""
+
+    class Blind(kind):  # type: ignore[misc]
+        """Numbers its deltas as it pleases."""
+
+        def setup(self):
+            super().setup()
+            self.seen: dict[str, int] = {}
+
+        def parse(self, frame, session):
+            found = super().parse(frame, session)
+            return [self.linked(m) for m in found if type(m) is not Lost]
+
+        def linked(self, message):
+            if type(message) is Snapshot:
+                self.seen[message.symbol] = message.sequence
+            if type(message) is not Delta:
+                return message
+            prev = self.seen.get(message.symbol, message.prev)
+            self.seen[message.symbol] = message.last
+            return msgspec.structs.replace(message, prev=prev)
+
+    return Blind
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in SAMPLES if SHIPPED[venue_of(name)].facts.numbering is not None],
+)
+def test_kit_would_notice_if_a_venue_noticed_no_loss(name):
+    kind, samples = venues.get(venue_of(name)), SAMPLES[name]()
+    if Kit(kind, samples).made().facts.numbering is None:
+        return  # by an option: only the order is known
+    with pytest.raises(AssertionError, match="nobody noticed"):
+        check(blind(kind), samples, "lost_delta_is_noticed")
 
 
 def test_no_venue_is_left_out():

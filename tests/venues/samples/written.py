@@ -434,6 +434,9 @@ def dydx(reorder: str = "50", batched: str = "no") -> Samples:
 
     stream = [message("connected"), message("subscribed", **of, contents=whole(START))]
     stream += [delta(*change) for change in CHANGES]
+    # a loss shows itself when so many more have come, and holds the book until then
+    more = int(reorder) + 10 if int(reorder) else 1
+    stream += [delta([["98.0", str(size + 1)]], []) for size in range(more)]
     here = count
     ended = message("unsubscribed", **of)
     again = [ended, message("subscribed", **of, contents=whole(LATER))]
@@ -452,7 +455,7 @@ def dydx(reorder: str = "50", batched: str = "no") -> Samples:
         refused=[refused.replace('"message_id":1', '"message_id":0')],
         ignored=[other],
         instruments=[text({"markets": markets})],
-        book=BOOK,
+        book=({**BOOK[0], "98.0": str(more)}, BOOK[1]),
         options={"reorder": reorder, "batched": batched},
     )
 
