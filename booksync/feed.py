@@ -42,7 +42,15 @@ from booksync.events import (
 )
 from booksync.fetching import Fetcher
 from booksync.flight import Flight
-from booksync.inputs import Asked, Input, Removed, Resubscribed, Ticked
+from booksync.inputs import (
+    Answered,
+    Asked,
+    Failed,
+    Input,
+    Removed,
+    Resubscribed,
+    Ticked,
+)
 from booksync.keeping import Keeper, spread
 from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
@@ -202,7 +210,7 @@ class Feed:
     is the book of now).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one feed has these parts
         self,
         venue: Venue,
         symbols: list[str],
@@ -229,6 +237,8 @@ class Feed:
         self._open = False
         self._reached = False
         self._failures = 0
+        self._answered = False
+        self._unanswered = 0
         self._keepers: list[Keeper] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
@@ -603,7 +613,18 @@ class Feed:
             self._emit(self._engine.frame(number, raw, now))
         else:
             given, now = item
+            if isinstance(given, Failed | Answered):
+                self._heed(given)
             self._emit(self._engine.take(given, now))
+
+    def _heed(self, given: Failed | Answered) -> None:
+        """Tell the caller, if no request ever was answered."""
+        if isinstance(given, Answered):
+            self._answered = True
+            return
+        self._unanswered += 1
+        if not self._answered and self._unanswered >= FIRST_ATTEMPTS:
+            self._fail(TransportError(f"{self._settings.rest_url}: {given.reason}"))
 
     def _note(self, item: Item) -> None:
         """Record an input, before it is taken."""

@@ -128,9 +128,12 @@ class HttpxRest:
     def __init__(self, base: str, *, timeout: float, proxy: str | None) -> None:
         self._base = base
         self._timeout = timeout
-        self._client = httpx.AsyncClient(
-            timeout=timeout, proxy=proxy, follow_redirects=False
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                timeout=timeout, proxy=proxy, follow_redirects=False
+            )
+        except (ValueError, ImportError) as error:
+            raise ConfigurationError(f"cannot use the proxy: {error}") from None
 
     async def request(self, request: Request) -> Answer:
         """Send ``request`` and read the whole answer."""
@@ -227,6 +230,8 @@ class Transport:
             )
         except InvalidURI as error:
             raise ConfigurationError(f"not a URL: {error}") from None
+        except ImportError as error:
+            raise ConfigurationError(f"cannot use the proxy: {error}") from None
         except (OSError, WebSocketException, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise TransportError(f"{url}: {reason}") from None

@@ -463,6 +463,21 @@ async def test_venue_that_cannot_be_reached_is_an_error_for_the_caller():
             await feed.live(timeout=10.0)
 
 
+async def test_snapshots_that_cannot_be_reached_are_an_error_for_the_caller():
+    exchange = Exchange(["BTCUSDT"], seed=1)
+    async with serve(exchange) as server:
+        feed = connect(
+            "binance",
+            "BTCUSDT",
+            ws_url=server.ws_url,
+            rest_url="http://127.0.0.1:9",
+            chance=lambda: 0.0,
+        )
+        async with feed:
+            with pytest.raises(TransportError, match=r"127\.0\.0\.1:9"):
+                await feed.live(timeout=10.0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
