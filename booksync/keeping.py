@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from booksync.backoff import delays
 from booksync.budget import Budget
-from booksync.errors import TransportError
+from booksync.errors import ConfigurationError, MalformedMessage, TransportError
 from booksync.inputs import Closed, Input, Opened, Subscribed
 from booksync.states import Cause
 from booksync.transport import Rest, Stream, Transport
@@ -22,6 +22,7 @@ log = logging.getLogger("booksync.keeping")
 
 #: Frames waiting to be sent on one connection; past it the connection is given up.
 MAX_OUTBOX = 10_000
+HTTP_OK = 200
 #: Part of a connection's allowed life after which it is replaced.
 LIFE_PART = 0.95
 
@@ -161,15 +162,21 @@ class Keeper:
     async def _open(self) -> tuple[Stream, str]:
         host = self._host
         request = host.venue.handshake()
-        body = None
-        if request is not None:
-            answer = await host.rest().request(request)
-            body = answer.body
-        url = host.venue.stream_url(host.ws_url, body)
-        stream = await host.transport.stream(
-            url,
-            headers=host.venue.WS_HEADERS,
-            frame_bytes=host.venue.limits.frame_bytes,
+        if request is None:
+            return await self._connect(host.venue.stream_url(host.ws_url))
+        answer = await host.rest().request(request)
+        if answer.status != HTTP_OK:
+            raise TransportError(f"{request.path}: HTTP status {answer.status}")
+        try:
+            return await self._connect(host.venue.stream_url(host.ws_url, answer.body))
+        except (MalformedMessage, ConfigurationError) as error:
+            # What an answer names is the venue's fault, and may be right next time.
+            raise TransportError(f"{request.path}: {error}") from None
+
+    async def _connect(self, url: str) -> tuple[Stream, str]:
+        venue = self._host.venue
+        stream = await self._host.transport.stream(
+            url, headers=venue.WS_HEADERS, frame_bytes=venue.limits.frame_bytes
         )
         return stream, url
 

@@ -11,6 +11,9 @@ async with serve(exchange, "binance", faults="hostile") as server:
     ...
     bids, asks = exchange.truth_at("BTCUSDT", book.sequence)
 ```
+
+:mod:`booksync.testing.conformance` runs venue modules, yours too, through what every
+one must do.
 """
 
 from booksync.testing.cut import Delta, Lists, Numbering, Placement, Snapshot

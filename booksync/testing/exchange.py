@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -296,17 +296,18 @@ class Exchange:
                 client is to cut its book itself (Kraken).
 
         """
-        before = self.levels(delta.market.symbol, delta.start, depth)
-        after = self.levels(delta.market.symbol, delta.end, depth)
-        whole = self._cursors[delta.market.symbol].seek(delta.end)
+        symbol = delta.market.symbol
+        before = self.levels(symbol, delta.start, depth)
+        after = self.levels(symbol, delta.end, depth)
+        whole = self._cursors[symbol].seek(delta.end)
+        # What the delta lists counts, not the truth: one of its levels may be corrupt.
         bids, asks = (
-            [level for level in new if level not in set(old)]
-            + [
-                (price, 0)
-                for price, _ in old
-                if price not in dict(new) and (leaving or price not in whole[side])
-            ]
-            for side, (old, new) in enumerate(zip(before, after, strict=True))
+            _difference(
+                dict(old), dict(new), dict(listed), None if leaving else whole[side]
+            )
+            for side, (old, new, listed) in enumerate(
+                zip(before, after, (delta.bids, delta.asks), strict=True)
+            )
         )
         return replace(delta, bids=bids, asks=asks)
 
@@ -345,3 +346,15 @@ class Exchange:
             case _:
                 return epoch.top + 1
         return epoch.top
+
+
+def _difference(
+    old: dict[int, int],
+    new: dict[int, int],
+    listed: dict[int, int],
+    whole: Container[int] | None,
+) -> list[tuple[int, int]]:
+    """List what changed; what is gone, only if it is not in ``whole`` either."""
+    changed = [(p, listed.get(p, s)) for p, s in new.items() if old.get(p) != s]
+    gone = [p for p in old if p not in new and (whole is None or p not in whole)]
+    return changed + [(price, 0) for price in gone]

@@ -78,6 +78,21 @@ def test_kit_would_notice_if_a_venue_noticed_no_loss(name):
         check(blind(kind), samples, "lost_delta_is_noticed")
 
 
+def test_kit_would_notice_if_a_checksum_were_not_read():
+    class Trusting(venues.get("kraken")):  # type: ignore[misc]
+        """Takes the venue's word for it."""
+
+        def parse(self, frame, session):
+            found = super().parse(frame, session)
+            return [
+                msgspec.structs.replace(m, checksum=None) if type(m) is Delta else m
+                for m in found
+            ]
+
+    with pytest.raises(AssertionError, match="nobody noticed"):
+        check(Trusting, SAMPLES["kraken"](), "lost_delta_is_noticed")
+
+
 def test_no_venue_is_left_out():
     assert {venue_of(name) for name in SAMPLES} == set(SHIPPED)
 

@@ -103,13 +103,11 @@ class Mexc(JsonDialect):
         assert isinstance(frame, bytes)
         start = frame.rfind(b"spot@public")  # after the levels
         numbers = list(_NUMBER.finditer(frame, frame.find(b"\xca\x13") + 2, start))
-        if kind is Fault.MALFORMED_JSON or not (numbers or "M" not in kind):
-            return frame[: len(frame) // 2]
         if kind is Fault.MALFORMED_MISSING:  # another key: nobody knows field 7
             return frame[:start] + _VERSIONS.sub(b"\x3a", frame[start:])
         if kind is Fault.MALFORMED_TYPE:  # a varint
             return frame[:start] + _VERSIONS.sub(b"\x20", frame[start:])
-        if not numbers:
+        if kind is Fault.MALFORMED_JSON or not numbers:
             return frame[: len(frame) // 2]
         at, end = rng.choice(numbers).span(1)
         wrong = b"NaN" if kind is Fault.MALFORMED_NAN else b"-"
