@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from booksync.errors import ConfigurationError
-from booksync.states import State
+from booksync.states import FAULTS, TRANSITIONS, State
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -92,6 +92,9 @@ METRICS: Mapping[str, Meaning] = {
     "booksync_book_overlap": _gauge(
         "Whether a straddling delta joined it, which may be inexact.", "symbol"
     ),
+    "booksync_book_waiting": _gauge(
+        "Whether an old book is served until another line has caught up.", "symbol"
+    ),
     "booksync_book_message_age_seconds": _gauge(
         "Time since its last message.", "symbol"
     ),
@@ -118,11 +121,15 @@ METRICS: Mapping[str, Meaning] = {
         "Answers refused because something newer had been asked for.", "symbol"
     ),
     "booksync_book_checksums": _counter("Checksums compared.", "symbol", "result"),
+    "booksync_book_audits": _counter("Audits made.", "symbol", "result"),
 }
 OUTCOMES = ("applied", "stale", "refused", "discarded")
 FEED_COUNTS = (
     "frames", "malformed", "foreign", "late_frames", "connects", "disconnects",
 )  # fmt: skip
+
+#: Why a live book is withheld; which faults cost a snapshot.
+CAUSES = {"desyncs": tuple(TRANSITIONS[State.LIVE]), "resyncs": FAULTS}
 
 Sample = tuple[str, tuple[str, ...], float]
 
@@ -311,6 +318,8 @@ def _of_book(status: Status) -> Iterator[Sample]:
     for result in ("passed", "failed"):
         count = getattr(counts, f"checksums_{result}")
         yield "booksync_book_checksums", (symbol, result), count
+    yield "booksync_book_audits", (symbol, "decided"), counts.audits
+    yield "booksync_book_audits", (symbol, "inconclusive"), counts.inconclusive
 
 
 def _trust(status: Status) -> dict[str, float]:
@@ -318,6 +327,7 @@ def _trust(status: Status) -> dict[str, float]:
     found: dict[str, float | None] = {
         "unbridged": status.unbridged,
         "overlap": status.overlap,
+        "waiting": status.waiting,
         "message_age_seconds": status.age,
         "withheld_seconds": getattr(status, "withheld", None),
         "deltas_received": counts.received,
@@ -331,11 +341,15 @@ def _trust(status: Status) -> dict[str, float]:
 
 
 def _by_cause(status: Status, fault: str) -> dict[str, int]:
-    """Tell a count by cause, where the status does."""
+    """
+    Tell a count by cause, where the status does.
+
+    All causes are told from the start: Prometheus takes no first value for a rise.
+    """
     by = getattr(status, f"{fault}_by", None)
     if by is None:
         return {"unknown": getattr(status.counts, fault)}
-    return {cause.value: count for cause, count in tuple(by.items())}
+    return {cause.value: by.get(cause, 0) for cause in CAUSES[fault]}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from booksync import venues
 from booksync.budget import Budget
-from booksync.errors import BookNotLive, MalformedMessage, SubscriptionRejected
+from booksync.errors import BookNotLive, SubscriptionRejected
 from booksync.events import Changed, Desynced, Malformed, Synced
 from booksync.feed import connect
 from booksync.replaying import Replay
