@@ -363,7 +363,11 @@ class Ladder:
             self._catch_up()
         near: list[Any] = self._near
         if len(near) < count and self._edge is not None:
-            near = self._ordered()
+            if count <= self._reach():
+                self._refill()
+                near = self._near
+            else:
+                near = self._ordered()
         return near[: -count - 1 : -1] if self._bid else near[:count]
 
     # -- reading, best first --------------------------------------------------------
