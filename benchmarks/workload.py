@@ -27,6 +27,9 @@ RECORDED = {
     "binance_usdm_btcusdt_20240808": "binance_usdm",
     "binance_coinm_btcusd_20240808": "binance_coinm",
 }
+#: Recorded sizes repeat: 83 to 95 of 100 were seen within the last few thousand.
+COMMON = tuple(Random(7).randint(1, 10**6) for _ in range(500))
+NEW_SIZES = 0.1
 #: Frames of a recording that one round takes.
 MAX_FRAMES = 6_000
 
@@ -137,14 +140,19 @@ def one_change(
     price = mid - offset if which == 0 else mid + offset
     if draw < 0.58 and side:
         price = price if price in side else random.choice(near(side, price))
-        side[price] = random.randint(1, 10**6)
+        side[price] = a_size(random)
     elif draw < 0.8:
-        side[price] = random.randint(1, 10**6)
+        side[price] = a_size(random)
     else:
         price = price if price in side else random.choice(near(side, price))
         side.pop(price, None)
         return price, 0
     return price, side[price]
+
+
+def a_size(random: Random) -> int:
+    new = random.random() < NEW_SIZES
+    return random.randint(1, 10**6) if new else random.choice(COMMON)
 
 
 def near(side: dict[int, int], price: int) -> list[int]:
