@@ -54,7 +54,7 @@ async def running(
     exchange = exchange or Exchange(symbols or SYMBOLS, seed=1, levels=30)
     settings = {"messages": None, **(server_settings or {})}
     async with serve(exchange, venue, flow=flow, **settings) as server:
-        options.setdefault("transport", Transport(timeout=2.0, ping=(0.2, 0.2)))
+        options.setdefault("transport", Transport(timeout=5.0))
         options.setdefault("policy", {"quiet_wait": 0.05, "retry_min": 0.02})
         options.setdefault("budget", Budget(1_000_000, 60.0))
         feed = connect(
@@ -320,7 +320,8 @@ async def test_cut_connection_is_opened_again(kind):
 )
 async def test_dead_connection_is_found_and_replaced(kind, cause):
     silence = 0.5 if kind == "silence" else 60.0
-    async with running(silence=silence) as (feed, server, exchange):
+    transport = Transport(timeout=5.0, ping=(0.3, 0.3))
+    async with running(silence=silence, transport=transport) as (feed, server, exchange):
         await all_live(feed, server)
         server.faults.inject(kind, seconds=60.0)
         await until(feed, is_a(Desynced, "BTCUSDT", cause=cause), server)
