@@ -202,6 +202,11 @@ class Book(Queries):
             keep_text=self._keep_text,
         )
 
+    @property
+    def largest(self) -> int:
+        """Levels of the larger side, also while withheld. O(1)."""
+        return max(len(self._bids_held), len(self._asks_held))
+
     def freeze_withheld(self) -> FrozenBook:
         """
         Copy a withheld book as it was when it was live, immutable. O(n).

@@ -21,7 +21,12 @@ from msgspec import Struct
 from booksync import inputs
 from booksync.arbitration import Arbiter
 from booksync.book import Book
-from booksync.errors import ConfigurationError, MalformedMessage, SubscriptionRejected
+from booksync.errors import (
+    ConfigurationError,
+    MalformedMessage,
+    SubscriptionRejected,
+    legible,
+)
 from booksync.events import (
     Malformed,
     Output,
@@ -45,7 +50,7 @@ from booksync.messages import (
 )
 from booksync.policy import Policy, Way
 from booksync.seeding import plant, seed_of
-from booksync.states import Cause
+from booksync.states import ENDINGS, Cause
 from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
 from booksync.venues.facts import Crossing, Lists, Numbering, Resync, Source
@@ -63,6 +68,10 @@ KNOWN_FRAMES = 100
 KNOWN_SECONDS = 10.0
 #: Seconds for which the longest pause of a connection is remembered, at least.
 PAUSES = 60.0
+#: Messages for symbols that were not subscribed, until a connection is given up.
+STRANGERS = 10_000
+#: Characters of a symbol that are.
+SYMBOL = 64
 HTTP_OK = 200
 UNKNOWN_STATUS = (400, 404, 422)
 
@@ -107,6 +116,7 @@ class Connection:
         "previous",
         "resubscribing",
         "session",
+        "strangers",
         "waiting",
     )
 
@@ -116,6 +126,8 @@ class Connection:
         self.session = session
         self.opened = self.heard = self.paused_since = now
         self.frames = 0
+        #: Messages for symbols that were not subscribed here.
+        self.strangers = 0
         #: The longest pause between two frames, lately and before that.
         self.longest = self.previous = 0.0
         self.books: dict[str, Synchronizer] = {}
@@ -329,7 +341,7 @@ class Engine:
         except MalformedMessage as error:
             return self._unreadable(at, error, now)
         except Exception as error:  # noqa: BLE001 - a venue's bug must not end a feed
-            return self._malformed(None, f"venue module: {error!r}", number)
+            return self._malformed(None, reason_of(error), number)
         simple = len(messages) == 1 and self._single and not at.waiting
         if simple and type(messages[0]) is Delta:
             delta = messages[0]
@@ -420,9 +432,11 @@ class Engine:
         if at is None:
             return []
         self.counts.disconnects += 1
+        # Why a connection was given up need not be how a book's stream ends.
+        cause = given.cause if given.cause in ENDINGS else Cause.DISCONNECTED
         outputs: list[Output] = []
         for sync in at.books.values():
-            outputs += self._noted(sync, sync.disconnected(now, given.cause))
+            outputs += self._noted(sync, sync.disconnected(now, cause))
         return outputs
 
     def _removed(self, given: inputs.Removed, now: float) -> list[Output]:
@@ -485,10 +499,13 @@ class Engine:
         try:
             snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
         except SubscriptionRejected as error:
-            return [*self._refused(symbol, now), Rejected((symbol,), error.reason)]
-        except MalformedMessage as error:
+            return [
+                *self._refused(symbol, now),
+                Rejected((symbol,), legible(error.reason)),
+            ]
+        except Exception as error:  # noqa: BLE001 - nor must what it answers
             failed = self._failing(symbol, request, now)
-            return [*self._malformed(symbol, error.reason, None), *failed]
+            return [*self._malformed(symbol, reason_of(error), None), *failed]
         return self._offered(snapshot, request, now)
 
     def _offered(self, snapshot: Snapshot, request: int, now: float) -> list[Output]:
@@ -526,8 +543,8 @@ class Engine:
             snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
         except SubscriptionRejected:
             return []
-        except MalformedMessage as error:
-            return self._malformed(symbol, error.reason, None)
+        except Exception as error:  # noqa: BLE001 - nor must what it answers
+            return self._malformed(symbol, reason_of(error), None)
         outputs: list[Output] = []
         for sync in self._of(symbol):
             outputs += self._noted(sync, sync.audit(snapshot, now))
@@ -599,7 +616,7 @@ class Engine:
             sync = at.books.get(symbol)
             if sync is not None:
                 outputs += self._noted(sync, sync.rejected(now))
-        return [*outputs, message]
+        return [*outputs, Rejected(message.symbols, legible(message.reason))]
 
     def _on_lost(self, at: Connection, message: Lost, now: float) -> list[Output]:
         outputs: list[Output] = []
@@ -610,7 +627,8 @@ class Engine:
 
     def _on_halted(self, at: Connection, message: Halted, now: float) -> list[Output]:
         sync = at.books.get(message.symbol)
-        return [] if sync is None else self._noted(sync, sync.halted(message, now))
+        said = Halted(message.symbol, legible(message.reason))
+        return [] if sync is None else self._noted(sync, sync.halted(said, now))
 
     def _on_resumed(self, at: Connection, message: Resumed, now: float) -> list[Output]:
         sync = at.books.get(message.symbol)
@@ -631,6 +649,9 @@ class Engine:
             if symbol in at.ended:
                 return None, []
             self.counts.foreign += 1
+            at.strangers += 1
+            if at.strangers > STRANGERS:
+                return None, self._give_up(at, Cause.MALFORMED)
             return None, self._malformed(symbol, "not subscribed here", at.number)
         return sync, self._start(at, symbol, now) if at.waiting else []
 
@@ -709,10 +730,18 @@ class Engine:
         self, symbol: str | None, reason: str, number: int | None
     ) -> list[Output]:
         self.counts.malformed += 1
-        return [Malformed(symbol, reason[:500], number)]
+        named = None if symbol is None else legible(symbol[:SYMBOL])
+        return [Malformed(named, legible(reason), number)]
 
     def _connection_of(self, sync: Synchronizer) -> Connection | None:
         for at in self.connections.values():
             if at.books.get(sync.symbol) is sync and not at.closing:
                 return at
         return None
+
+
+def reason_of(error: Exception) -> str:
+    """Say what is wrong with a message; a venue module's bug by its name."""
+    if isinstance(error, MalformedMessage):
+        return error.reason
+    return f"venue module: {error!r}"

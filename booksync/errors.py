@@ -24,7 +24,21 @@ __all__ = [
     "SubscriptionRejected",
     "TransportError",
     "VenueError",
+    "legible",
 ]
+
+#: Characters of a venue's words that are passed on.
+WORDS = 500
+
+
+def legible(words: str) -> str:
+    r"""
+    Make a venue's words fit for logs and terminals: one line, no control characters.
+
+    >>> legible("no\x1b[31m such\nsymbol")
+    'no?[31m such?symbol'
+    """
+    return "".join(c if c.isprintable() else "?" for c in words[:WORDS])
 
 
 class BookSyncError(Exception):
@@ -66,9 +80,9 @@ class MalformedMessage(VenueError):
     """
 
     def __init__(self, reason: str, symbol: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = legible(reason)
         self.symbol = symbol
+        super().__init__(self.reason)
 
 
 class SubscriptionRejected(VenueError):
@@ -82,9 +96,10 @@ class SubscriptionRejected(VenueError):
     """
 
     def __init__(self, symbol: str | None, reason: str) -> None:
-        super().__init__(f"the venue rejects {symbol or 'a subscription'}: {reason}")
         self.symbol = symbol
-        self.reason = reason
+        self.reason = legible(reason)
+        what = legible(symbol[:64]) if symbol else "a subscription"
+        super().__init__(f"the venue rejects {what}: {self.reason}")
 
 
 class TransportError(BookSyncError):

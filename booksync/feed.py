@@ -766,6 +766,8 @@ class Feed:
         task = self._group.create_task(guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before its first step never began its work.
+        task.add_done_callback(lambda _task: work.close())
         return task
 
     def _fail(self, error: BaseException) -> None:

@@ -27,6 +27,8 @@ AUDIT = -1
 CONCURRENCY = 8
 #: Statuses that stop all requests to the venue, and for how long without Retry-After.
 STOPS = {429: 10.0, 418: 120.0, 403: 60.0}
+#: Digits of the largest weight, or pause, that a header is believed to say.
+MOST_DIGITS = 9
 #: Longest time that a venue's Retry-After is believed, in seconds: three days.
 LONGEST_STOP = 3 * 24 * 3600.0
 
@@ -171,7 +173,7 @@ class Fetcher:
         now = self._clock()
         header = self._venue.limits.used_weight_header
         used = answer.headers.get(header, "") if header else ""
-        if used.isdecimal():
+        if used.isdecimal() and len(used) <= MOST_DIGITS:
             self._budget.observe(int(used), now)
         if answer.status in STOPS or "retry-after" in answer.headers:
             told = retry_after(answer.headers.get("retry-after", ""), now)
@@ -195,10 +197,10 @@ def retry_after(text: str, now: float) -> float | None:
 
     """
     text = text.strip()
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= MOST_DIGITS:
         return min(float(text), LONGEST_STOP)
     try:
         until = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(max(0.0, until - now), LONGEST_STOP)

@@ -58,6 +58,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         crossed_seconds: Seconds after which it is.
         stale_deltas: Stale deltas in a row, on a live book, that mean a reset.
         stale_seconds: Seconds of nothing but stale deltas that mean the same.
+        max_levels: Levels a side beyond which a book is given up as hostile.
         max_age: Seconds without a message after which a book is withheld; ``None``:
             any. The next message that fits makes it live again.
         ring: Recent deltas remembered, so that an audit's snapshot can be brought
@@ -84,6 +85,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     crossed_seconds: float = 5.0
     stale_deltas: int = 100
     stale_seconds: float = 10.0
+    max_levels: int = 500_000
     max_age: float | None = None
     ring: int = 0
     old_snapshots: int = 5

@@ -12,6 +12,8 @@ __all__ = ["EventQueue", "InputQueue"]
 
 #: Frames that may wait for the consumer; past it the sockets are not read.
 MAX_INPUTS = 10_000
+#: Likewise in bytes (characters) of those frames.
+MAX_INPUT_BYTES = 64 * 1024 * 1024
 #: Events kept for a consumer that does not take them, besides one change a book.
 MAX_EVENTS = 10_000
 
@@ -24,6 +26,7 @@ class InputQueue:
 
     def __init__(self) -> None:
         self.items: deque[Item] = deque()
+        self._bytes = 0
         self._room = asyncio.Event()
         self._waiter: asyncio.Future[None] | None = None
 
@@ -35,21 +38,27 @@ class InputQueue:
     async def put_frame(self, number: int, raw: str | bytes, now: float) -> None:
         """Add a frame; waits while the consumer is behind."""
         items = self.items
-        while len(items) >= MAX_INPUTS:
+        while len(items) >= MAX_INPUTS or self._bytes >= MAX_INPUT_BYTES:
             self._room.clear()
             await self._room.wait()
         items.append((number, raw, now))
+        self._bytes += len(raw)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def take(self) -> Item | None:
         """Remove the oldest; ``None`` if there is none."""
-        if not self.items:
+        items = self.items
+        if not items:
             return None
-        if len(self.items) == MAX_INPUTS // 2:
+        item = items.popleft()
+        if len(item) == 3:  # noqa: PLR2004 - a frame
+            self._bytes -= len(item[1])
+        low = len(items) <= MAX_INPUTS // 2 and self._bytes <= MAX_INPUT_BYTES // 2
+        if low and not self._room.is_set():
             self._room.set()
-        return self.items.popleft()
+        return item
 
     async def wait(self, seconds: float | None) -> None:
         """Sleep until something is put or woken, or for so long."""

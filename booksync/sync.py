@@ -382,6 +382,8 @@ class Synchronizer:
             self.counts.refused += 1
             return self._refuse(str(error), now)
         self.counts.applied += 1
+        if self.book.largest > self.policy.max_levels:
+            return self._refuse(f"more than {self.policy.max_levels} levels", now)
         if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
             return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
         self._time = delta.time

@@ -12,7 +12,8 @@ from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
-from booksync.errors import ConfigurationError, TransportError
+from booksync.errors import ConfigurationError, MalformedMessage, TransportError
+from booksync.venues.base import bounded_gunzip
 from booksync.venues.facts import Request
 
 __all__ = ["Answer", "Rest", "Stream", "Transport"]
@@ -154,25 +155,47 @@ class HttpxRest:
             self._base + request.path,
             params=dict(request.params),
             content=request.body,
-            headers=dict(request.headers),
+            headers={"accept-encoding": "gzip", **request.headers},
         ) as response:
             chunks: list[bytes] = []
             size = 0
-            async for chunk in response.aiter_bytes():
+            # Raw: what is compressed is unpacked only within the bound.
+            async for chunk in response.aiter_raw():
                 size += len(chunk)
                 if size > MAX_BODY:
                     raise TransportError(f"an answer of more than {MAX_BODY} bytes")
                 chunks.append(chunk)
+            encoding = response.headers.get("content-encoding", "")
             return Answer(
                 status=response.status_code,
                 headers={k.lower(): v for k, v in response.headers.items()},
-                body=b"".join(chunks),
+                body=_unpacked(b"".join(chunks), encoding.strip().lower()),
                 url=str(response.url),
             )
 
     async def close(self) -> None:
         """Close connections."""
         await self._client.aclose()
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """Undo one layer of gzip or deflate, within ``MAX_BODY``; nothing else."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise TransportError(f"an answer encoded as {encoding[:40]!r}")
+    try:
+        return bounded_gunzip(body, MAX_BODY)
+    except MalformedMessage as error:
+        raise TransportError(str(error)) from None
+
+
+class _Connect(connect):
+    """``websockets`` without redirects: another host is another venue."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow none."""
+        return exc
 
 
 class Transport:
@@ -218,7 +241,7 @@ class Transport:
         """
         checked_url(url, ("wss", "ws"), plain=self.allow_plain)
         try:
-            connection = await connect(
+            connection = await _Connect(
                 url,
                 additional_headers=dict(headers),
                 max_size=frame_bytes,

@@ -321,7 +321,11 @@ async def test_cut_connection_is_opened_again(kind):
 async def test_dead_connection_is_found_and_replaced(kind, cause):
     silence = 0.5 if kind == "silence" else 60.0
     transport = Transport(timeout=5.0, ping=(0.3, 0.3))
-    async with running(silence=silence, transport=transport) as (feed, server, exchange):
+    async with running(silence=silence, transport=transport) as (
+        feed,
+        server,
+        exchange,
+    ):
         await all_live(feed, server)
         server.faults.inject(kind, seconds=60.0)
         await until(feed, is_a(Desynced, "BTCUSDT", cause=cause), server)

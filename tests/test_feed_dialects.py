@@ -118,7 +118,7 @@ async def running(case, *, seed=1, faults=None, **options):
             ws_url=server.ws_url,
             rest_url=server.rest_url,
             chance=lambda: 0.0,
-            transport=Transport(timeout=2.0, ping=(0.2, 0.2)),
+            transport=Transport(timeout=5.0),
             budget=Budget(1_000_000, 60.0),
             **options,
         )

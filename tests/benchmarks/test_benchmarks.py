@@ -1,0 +1,354 @@
+"""
+Each benchmark with tiny settings: its records' shape, and that the books agree.
+
+Nothing here looks at a time: each benchmark itself raises if a book is not the naive
+one, or if a frame was not applied.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+from benchmarks import apply, feed, memory, peers, queries, recover, scale
+from benchmarks.__main__ import names, show
+from benchmarks._peer import PEERS, Work, canonical, described
+from benchmarks._stream import Frames, pieces
+from benchmarks._workers import HERE, Failed, Worker
+from benchmarks.workload import generated
+
+TINY = {"levels": 40, "frames": 30}
+
+
+def tiny(**settings):
+    return generated(**{**TINY, **settings})
+
+
+def checked(records, benchmark):
+    """Every record is one JSON object with the fields that all have."""
+    found = [json.loads(json.dumps(record)) for record in records]
+    assert found
+    for record in found:
+        assert record["benchmark"] == benchmark
+        assert record["case"]
+        assert record["workload"]
+        assert record["ratio"] is None or record["ratio"] > 0
+        assert show(record)
+    cases = [(record["case"], record["workload"]) for record in found]
+    assert len(cases) == len(set(cases))
+    return found
+
+
+def cases_of(records):
+    return {record["case"] for record in records}
+
+
+# -- the workload ---------------------------------------------------------------------
+
+
+def test_same_seed_makes_the_same_frames():
+    assert tiny().frames == tiny().frames
+    assert tiny().frames != tiny(seed=2).frames
+
+
+def test_generated_mix_is_that_of_recorded_frames():
+    workload = generated(levels=1_000, frames=400)
+    data = json.loads(workload.body)
+    held = {
+        "b": {price for price, _ in data["bids"]},
+        "a": {price for price, _ in data["asks"]},
+    }
+    changes = inserts = deletes = 0
+    for raw in workload.frames:
+        update = json.loads(raw)["data"]
+        for side in "ba":
+            for price, size in update[side]:
+                if not Decimal(size):
+                    deletes += 1
+                    held[side].discard(price)
+                elif price in held[side]:
+                    changes += 1
+                else:
+                    inserts += 1
+                    held[side].add(price)
+    total = changes + inserts + deletes
+    assert total == workload.levels
+    assert 0.4 <= changes / total <= 0.7
+    assert 0.1 <= inserts / total <= 0.35
+    assert 0.1 <= deletes / total <= 0.3
+
+
+def test_generated_ids_follow_each_other():
+    workload = tiny()
+    last = json.loads(workload.body)["lastUpdateId"]
+    for raw in workload.frames:
+        update = json.loads(raw)["data"]
+        assert update["U"] == last + 1
+        last = update["u"]
+
+
+# -- apply ----------------------------------------------------------------------------
+
+
+def test_apply_measures_every_case_and_proves_every_frame():
+    found = apply.measure(tiny(), rounds=2)
+    assert set(found) == set(apply.CASES)
+    assert all(len(pairs) == 2 for pairs in found.values())
+
+
+def test_apply_notices_a_frame_that_was_not_applied():
+    workload = tiny()
+    engine = apply.primed(workload, float)
+    for raw in workload.frames[1:]:
+        engine.frame(1, raw, 0.0)
+    with pytest.raises(AssertionError):
+        apply.proved(engine, workload)
+
+
+# -- peers ----------------------------------------------------------------------------
+
+
+def test_missing_peer_is_reported_as_skipped(monkeypatch):
+    monkeypatch.setattr(peers, "interpreter", lambda _name: None)
+    found = checked(
+        peers.run(rounds=1, names=("ccxt.pro", "cryptofeed"), workload=tiny()), "peers"
+    )
+    assert [record["skipped"] for record in found] == ["not installed"] * 2
+    assert cases_of(found) == {"ccxt.pro", "cryptofeed"}
+
+
+def test_broken_peer_is_reported_as_skipped(monkeypatch):
+    monkeypatch.setattr(peers, "interpreter", lambda _name: sys.executable)
+    monkeypatch.setitem(PEERS, "nobody", ("no-such-distribution", None))
+    found = checked(peers.run(rounds=1, names=("nobody",), workload=tiny()), "peers")
+    assert "skipped" in found[0]
+    assert found[0]["skipped"]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peer_ends_in_the_naive_book(name):
+    if peers.interpreter(name) is None:
+        pytest.skip(f"{name} is not installed: python -m benchmarks.peers install")
+    workload = generated(levels=60, frames=40)
+    found = checked(peers.run(rounds=1, names=(name,), workload=workload), "peers")
+    assert not any("skipped" in record for record in found), found
+    agrees = {record["agrees"] for record in found if "agrees" in record}
+    assert agrees in ({"whole book"}, {"top 25"})
+    wanted = {f"{n}/{name}{u}" for n in peers.NUMBERS for u in ("", "/unread")}
+    assert wanted <= cases_of(found)
+
+
+def test_every_peer_is_pinned():
+    assert set(peers.PINNED) == set(PEERS)
+    for requirements in peers.PINNED.values():
+        assert any("==" in requirement for requirement in requirements)
+
+
+def test_truth_is_the_naive_replay():
+    workload = tiny(frames=1)
+    update = json.loads(workload.frames[0])["data"]
+    bids, asks = peers.truth(workload)
+    held = dict([*bids, *asks])
+    for price, size in [*update["b"], *update["a"]]:
+        text, wanted = canonical(Decimal(price)), canonical(Decimal(size))
+        assert held.get(text, "0") == wanted
+    assert bids == sorted(bids, key=lambda level: Decimal(level[0]), reverse=True)
+    assert asks == sorted(asks, key=lambda level: Decimal(level[0]))
+
+
+@pytest.mark.parametrize(
+    ("alter", "expected"),
+    [
+        pytest.param(lambda bids: bids, "whole book", id="same"),
+        pytest.param(lambda bids: bids[:30], "top 25", id="cut"),
+        pytest.param(lambda bids: bids[1:], "no", id="best missing"),
+    ],
+)
+def test_agreement_tells_a_wrong_book(alter, expected):
+    bids, asks = peers.truth(tiny(levels=200, frames=5))
+    answer = described(peers_result(alter(bids), asks))
+    assert peers.agreement(answer, bids, asks) == expected
+
+
+def peers_result(bids, asks):
+    from benchmarks._peer import Result  # noqa: PLC0415
+
+    exact = [[(Decimal(p), Decimal(s)) for p, s in side] for side in (bids, asks)]
+    return Result(0.0, *exact)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1.5, "1.5"), (1e-7, "0.0000001"), (Decimal("1.500"), "1.5"), (100.0, "100")],
+)
+def test_equal_numbers_are_equal_text(number, text):
+    assert canonical(number) == text
+
+
+# -- the others -----------------------------------------------------------------------
+
+
+def test_queries_answers_every_question_for_both_number_types():
+    found = checked(queries.run(rounds=1, calls=3, sizes=(600, 700)), "queries")
+    wanted = {f"{n}/{name}" for n in ("float", "decimal") for name in queries.QUERIES}
+    assert cases_of(found) == wanted
+    assert all((r["growth"] is None) == r["workload"].endswith("600") for r in found)
+
+
+@pytest.mark.parametrize("numbers", [float, Decimal])
+def test_questions_have_the_naive_answers(numbers):
+    case = queries.Case(600, numbers)
+    answers = {
+        name: (ours(case)(), naive(case)())
+        for name, (ours, naive, _) in queries.QUERIES.items()
+    }
+
+    def near(one, other):
+        assert float(one) == pytest.approx(float(other))
+
+    ours, naive = answers["best"]
+    assert [level.price for level in ours] == list(naive)
+    for name in ("top 10", "top 100"):
+        ours, naive = answers[name]
+        assert [list(map(tuple, side)) for side in ours] == list(naive)
+    for name in ("between (100 levels)", "size_until (100 levels)", "within 3 bps"):
+        ours, naive = answers[name]
+        assert len(ours.levels) == len(naive[0]) > 1
+        near(ours.size, naive[1])
+        near(ours.notional, naive[2])
+    ours, naive = answers["fill size (20 levels)"]
+    near(ours.filled, naive[0])
+    near(ours.notional, naive[1])
+    for name in ("imbalance 10", "spread"):
+        near(*answers[name])
+    ours, naive = answers["level 500"]
+    assert tuple(ours) == naive
+    for name in ("rank", "size_at"):
+        ours, naive = answers[name]
+        assert ours == naive
+    ours, naive = answers["depth_curve 100"]
+    assert [price for price, _ in ours] == [price for price, _ in naive]
+    near(ours[-1].size, naive[-1][1])
+    ours, naive = answers["grouped (20 groups)"]
+    assert len(ours) == len(naive)
+
+
+def test_memory_counts_levels_and_allocations():
+    found = checked(memory.run(levels=60, frames=60), "memory")
+    assert {r["case"].partition("/")[0] for r in found} == {"float", "decimal"}
+    for record in found:
+        assert ("bytes_per_level" in record) != ("blocks_per_delta" in record)
+
+
+def test_scale_brings_all_books_live_and_applies_every_frame():
+    found = checked(scale.run(rounds=1, frames=12, books=(3,), levels=30), "scale")
+    wanted = {f"{n}/{c} books" for n in ("float", "decimal") for c in (1, 3)}
+    assert cases_of(found) == wanted
+
+
+def test_recover_bridges_and_heals():
+    settings = {"rounds": 1, "buffers": (1, 5), "levels": 40, "count": 2}
+    found = checked(recover.run(**settings), "recover")
+    for numbers in ("float", "decimal"):
+        assert f"{numbers}/bridge of 5" in cases_of(found)
+        assert f"{numbers}/gap to live" in cases_of(found)
+
+
+def test_feed_compares_with_the_bare_client_and_reports_missing_peers(monkeypatch):
+    monkeypatch.setattr(feed, "interpreter", lambda _name: None)
+    settings = {"rounds": 1, "frames": 60, "rates": (500,), "seconds": 0.1}
+    found = checked(feed.run(**settings, workload=tiny()), "feed")
+    skipped = {r["case"] for r in found if "skipped" in r}
+    assert skipped == set(feed.PEERS)
+    for numbers in ("float", "decimal"):
+        assert f"{numbers}/saturated" in cases_of(found)
+    late = [r for r in found if r["case"].endswith("/latency")]
+    assert late
+    for record in late:
+        assert record["p50"] <= record["p99"] <= record["p999"]
+
+
+@pytest.mark.parametrize("name", feed.PEERS)
+def test_feed_takes_the_peer_along(name, monkeypatch):
+    if peers.interpreter(name) is None:
+        pytest.skip(f"{name} is not installed: python -m benchmarks.peers install")
+    monkeypatch.setattr(feed, "PEERS", (name,))
+    settings = {"rounds": 1, "frames": 60, "rates": ()}
+    found = checked(feed.run(**settings, workload=tiny()), "feed")
+    assert not any("skipped" in record for record in found), found
+    assert f"float/{name}" in cases_of(found)
+
+
+# -- what they stand on ---------------------------------------------------------------
+
+
+def payload(frame):
+    head = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
+    return json.loads(frame[head:])["data"]
+
+
+def test_stream_goes_round_without_a_gap_and_back_to_the_snapshot():
+    workload = tiny(frames=5)
+    work = Work(workload.symbol, "", workload.body, [], workload.frames)
+    sent = [payload(f) for f in itertools.islice(Frames(work), 12)]
+    snapshot = json.loads(workload.body)
+    last = snapshot["lastUpdateId"]
+    for update in sent:
+        assert update["U"] == last + 1
+        last = update["u"]
+    held = dict(snapshot["bids"])
+    for update in sent[:6]:
+        held.update(update["b"])
+    back = {price: size for price, size in held.items() if Decimal(size)}
+    assert back == dict(snapshot["bids"])
+    assert [u["b"] for u in sent[6:11]] == [u["b"] for u in sent[:5]]
+
+
+def test_pieces_put_together_are_the_frame():
+    raw = tiny().frames[0]
+    head, middle, first, last, tail = pieces(raw)
+    time = json.loads(raw)["data"]["E"]
+    assert f'{head}{time}{middle}{first},"u":{last}{tail}' == raw
+
+
+def test_worker_that_dies_says_why():
+    script = "import sys; sys.exit('no such thing')"
+    with (
+        Worker([sys.executable, "-c", script]) as worker,
+        pytest.raises(Failed, match="no such thing"),
+    ):
+        worker.ask(frames=1)
+
+
+def test_worker_that_cannot_says_why():
+    script = 'print(\'{"error": "cannot"}\')'
+    with (
+        Worker([sys.executable, "-c", script]) as worker,
+        pytest.raises(Failed, match="cannot"),
+    ):
+        worker.read()
+
+
+def test_peers_command_knows_its_names(capsys):
+    assert peers.main(["install", "nobody"]) == 2
+    assert "ccxt.pro" in capsys.readouterr().out
+
+
+def test_helpers_are_no_benchmarks():
+    assert set(names()) == {
+        "apply", "feed", "memory", "peers", "queries", "recover", "scale",
+    }  # fmt: skip
+
+
+def test_json_prints_one_object_a_line():
+    command = [sys.executable, "-m", "benchmarks", "nothing"]
+    done = subprocess.run(
+        command, cwd=HERE.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there are" in done.stderr

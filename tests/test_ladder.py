@@ -1,0 +1,518 @@
+"""One side of a book: what it takes, the order it keeps, what it refuses."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from booksync import ladder as module
+from booksync.errors import MalformedMessage
+from booksync.exact import Level
+from booksync.ladder import Ladder
+
+BOTH = pytest.mark.parametrize("numbers", [Decimal, float])
+SIDES = pytest.mark.parametrize("name", ["bid", "ask"])
+
+
+def wire(levels, numbers):
+    """Levels as a decoder gives them."""
+    kind = str if numbers is Decimal else float
+    return [(kind(price), kind(size)) for price, size in levels]
+
+
+def loaded(name, levels, numbers=Decimal, **options):
+    side = Ladder(name, numbers=numbers, **options)
+    side.load(wire(levels, numbers))
+    return side
+
+
+def of(numbers, *pairs):
+    return [Level(numbers(price), numbers(size)) for price, size in pairs]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Few prices are kept in order, so that sides of some dozens have far ones."""
+    monkeypatch.setattr(module, "REACH", 2)
+    monkeypatch.setattr(module, "FEW", 2)
+
+
+# -- writing and order -------------------------------------------------------------
+
+
+@BOTH
+def test_best_is_highest_bid_and_lowest_ask(numbers):
+    levels = [("9", "1"), ("11", "2"), ("10", "3")]
+    assert loaded("bid", levels, numbers).best() == (11, 2)
+    assert loaded("ask", levels, numbers).best() == (9, 1)
+
+
+@BOTH
+@SIDES
+def test_levels_are_best_first_and_of_the_sides_numbers(name, numbers):
+    side = loaded(name, [("9", "1"), ("11", "2"), ("10", "3")], numbers)
+    expected = of(numbers, ("9", "1"), ("10", "3"), ("11", "2"))
+    if name == "bid":
+        expected.reverse()
+    assert side.top() == list(side) == expected
+    assert side.top(2) == expected[:2]
+    assert side.top(0) == side.top(-1) == []
+    assert side.top(99) == expected
+    assert {type(number) for level in side.top() for number in level} == {numbers}
+    assert all(type(level) is Level for level in side)
+
+
+@BOTH
+@SIDES
+def test_sizes_are_absolute_and_zero_removes(name, numbers):
+    side = loaded(name, [("9", "1"), ("10", "3")], numbers)
+    side.apply(wire([("9", "5"), ("10", "0"), ("77", "0")], numbers))
+    assert side.top() == of(numbers, ("9", "5"))
+    side.check()
+
+
+@BOTH
+def test_last_of_a_price_listed_twice_counts(numbers):
+    side = loaded("bid", [("9", "1"), ("9", "2")], numbers)
+    assert side.top() == of(numbers, ("9", "2"))
+    side.apply(wire([("9", "0"), ("9", "4"), ("8", "4"), ("8", "0")], numbers))
+    assert side.top() == of(numbers, ("9", "4"))
+    side.apply(wire([("9", "7"), ("9", "0")], numbers))
+    assert side.top() == []
+    assert side.best() is None
+    side.check()
+
+
+@BOTH
+def test_load_forgets_what_was(numbers):
+    side = loaded("bid", [("9", "1")], numbers)
+    side.apply(wire([("10", "1")], numbers))
+    side.load(wire([("8", "1")], numbers))
+    assert side.top() == of(numbers, ("8", "1"))
+    side.load([])
+    assert side.best() is None
+    assert len(side) == 0
+    side.check()
+
+
+@pytest.mark.parametrize("zero", ["0", "0.00000000", "0E-8", "-0", 0, Decimal("0.0")])
+def test_zero_is_compared_as_a_number(zero):
+    side = loaded("bid", [("9", "1")])
+    side.apply([("9", zero)])
+    assert len(side) == 0
+
+
+@pytest.mark.parametrize("size", ["1E-40", "0." + "0" * 61 + "1", Decimal("1E-30"), 1])
+def test_size_however_small_is_more_than_nothing(size):
+    side = Ladder("bid")
+    side.load([("9", size)])
+    assert side.best() == (9, Decimal(size))
+    assert type(side.size(Decimal(9))) is Decimal
+
+
+def test_negative_zero_removes_a_float_level():
+    side = loaded("ask", [("9", "1")], float)
+    side.apply([(9.0, -0.0)])
+    assert len(side) == 0
+
+
+def test_two_spellings_are_one_level():
+    side = loaded("ask", [("86700", "1"), ("86700.0", "2"), ("8.67E+4", "3")])
+    assert side.top() == [(86700, 3)]
+    side.apply([("86700.00", "0")])
+    assert len(side) == 0
+
+
+@pytest.mark.parametrize("look_between", [True, False])
+@pytest.mark.usefixtures("small")
+def test_level_that_comes_back_has_its_new_spelling_whoever_looked_between(
+    look_between,
+):
+    side = loaded("bid", [(str(price), "1") for price in range(1, 60)])
+    assert side.at(40) is not None  # all prices are in order from now on
+    for price in (59, 5):
+        side.apply([(str(price), "0")])
+        if look_between:
+            side.top()
+        side.apply([(f"{price}.00", "2")])
+    assert side.texts(1) == [("59.00", "2")]
+    assert side.texts(59)[54] == ("5.00", "2")
+    assert str(side.at(54).price) == "5.00"
+
+
+@SIDES
+@BOTH
+@pytest.mark.usefixtures("small")
+def test_far_levels_come_near_as_the_near_ones_go(name, numbers):
+    prices = list(range(1, 400))
+    side = loaded(name, [(price, price) for price in prices], numbers)
+    best_first = prices[::-1] if name == "bid" else prices
+    assert side._edge is not None
+    for n, price in enumerate(best_first[:-1]):
+        side.apply(wire([(price, 0)], numbers))
+        assert side.best() == of(numbers, (best_first[n + 1],) * 2)[0]
+        if n % 50 == 0:
+            side.check()
+
+
+@SIDES
+@BOTH
+@pytest.mark.usefixtures("small")
+def test_order_beyond_the_edge_follows_changes(name, numbers):
+    side = loaded(name, [(price, 1) for price in range(2, 800, 2)], numbers)
+    assert side._order is None
+    assert side.better(numbers(400)) in {199, 200}
+    assert side._order is not None
+    side.apply(wire([(401, 2), (400, 0), (3, 1), (797, 1)], numbers))
+    side.check()
+    assert side.size(numbers(400)) is None
+    assert [level.price for level in side.between(399, 403)] in ([402, 401], [401, 402])
+
+
+@SIDES
+@BOTH
+@pytest.mark.usefixtures("small")
+def test_load_forgets_the_order_of_what_was(name, numbers):
+    side = loaded(name, [(price, 1) for price in range(1, 400)], numbers)
+    assert side.at(300)
+    side.load(wire([(price, 1) for price in range(1_000, 1_500)], numbers))
+    prices = list(range(1_000, 1_500))[:: -1 if name == "bid" else 1]
+    assert side.best().price == prices[0]
+    assert [level.price for level in side] == prices
+    side.check()
+
+
+@BOTH
+@pytest.mark.usefixtures("small")
+def test_order_is_given_up_when_too_much_changed_unseen(numbers):
+    side = loaded("bid", [(price, 1) for price in range(1, 400)], numbers)
+    assert side.at(300) == (99, 1)
+    for price in range(1, 200):
+        side.apply(wire([(price, 0)], numbers))
+        side.best()
+    assert side._order is None
+    side.check()
+    assert side.at(199) == (200, 1)
+
+
+@SIDES
+@BOTH
+@pytest.mark.usefixtures("small")
+def test_price_at_the_edge_is_near(name, numbers):
+    side = loaded(name, [(price, 1) for price in range(1, 400)], numbers)
+    edge = side._edge
+    side.apply(wire([(edge, 0)], numbers))
+    side.check()
+    assert edge not in [level.price for level in side.top()]
+    side.apply(wire([(edge, 3)], numbers))
+    side.check()
+    assert side.size(edge) == 3
+    assert len(list(side)) == 399
+
+
+def test_much_that_changed_at_once_is_not_inserted_one_by_one(monkeypatch):
+    side = loaded("bid", [(price, 1) for price in range(1, 1_000)])
+    placed = []
+    monkeypatch.setattr(Ladder, "_place", lambda _, touched: placed.append(touched))
+    side.apply([(f"{price}.5", "1") for price in range(1, 1_000)])
+    assert side.best() == (Decimal("999.5"), 1)
+    assert not placed
+    side.check()
+
+
+def test_near_that_grew_is_cut(monkeypatch):
+    monkeypatch.setattr(module, "REACH", 4)
+    side = loaded("ask", [("1000", "1")])
+    for price in range(999, 0, -1):
+        side.apply([(str(price), "1")])
+        assert side.best() == (price, 1)
+    assert len(side._near) <= 4 * side._reach() + 1
+    assert side._edge is not None
+    side.check()
+
+
+def test_unread_changes_take_bounded_memory(monkeypatch):
+    monkeypatch.setattr(module, "MEMORY", 50)
+    side = Ladder("bid")
+    for n in range(1, 2_000):
+        side.apply([("5", str(n % 2))])
+        assert len(side._touched) <= 51
+    side.check()
+
+
+def test_what_texts_mean_is_remembered_within_bounds(monkeypatch):
+    monkeypatch.setattr(module, "MEMORY", 50)
+    monkeypatch.setattr(module, "_prices", {})
+    monkeypatch.setattr(module, "_sizes", {})
+    side = Ladder("bid")
+    for n in range(1, 200):
+        side.apply([(str(n), f"0.{n}")])
+        assert len(module._prices) <= 50
+        assert len(module._sizes) <= 50
+    side.check()
+    assert len(side) == 199
+
+
+def test_huge_load_and_huge_change_need_no_order_of_insertion():
+    levels = [(str(price), "1") for price in range(1, module.MEMORY + 5_000)]
+    side = Ladder("bid")
+    side.load(levels)
+    assert side.best() == (module.MEMORY + 4_999, 1)
+    assert len(side._near) < 4_000
+    other = Ladder("bid")
+    other.apply(levels)
+    assert len(other._near) < 4_000
+    assert other.top(5) == side.top(5)
+
+
+# -- reading ------------------------------------------------------------------------
+
+
+@SIDES
+@BOTH
+def test_rank_and_price_are_inverse(name, numbers):
+    side = loaded(name, [(price, price) for price in range(1, 900)], numbers)
+    for rank in (0, 1, 100, 500, 898):
+        level = side.at(rank)
+        assert side.better(level.price) == rank
+    assert side.at(-1) is None
+    assert side.at(899) is None
+    worse = -1 if name == "bid" else 1000
+    assert side.better(numbers(worse)) == 899
+    assert side.better(numbers(999 - worse)) == 0
+
+
+@SIDES
+@BOTH
+def test_range_includes_both_ends(name, numbers):
+    side = loaded(name, [(price, 1) for price in range(1, 900)], numbers)
+    found = [level.price for level in side.between(numbers(300), numbers(302))]
+    assert found == ([302, 301, 300] if name == "bid" else [300, 301, 302])
+    assert len(side.between(None, numbers(10))) == 10
+    assert len(side.between(numbers(890), None)) == 10
+    assert len(side.between(None, None)) == 899
+    assert side.between(numbers(302), numbers(300)) == []
+
+
+@BOTH
+def test_who_reads_the_first_levels_does_not_put_all_in_order(numbers):
+    side = loaded("bid", [(price, 1) for price in range(1, 5_000)], numbers)
+    side.top(10)
+    side.best()
+    next(iter(side))
+    assert side._order is None
+    assert len(list(side)) == 4_999
+
+
+@BOTH
+@SIDES
+def test_empty_side_answers(name, numbers):
+    side = Ladder(name, numbers=numbers)
+    assert side.best() is None
+    assert side.top() == side.texts(5) == list(side) == side.between(None, None) == []
+    assert side.at(0) is None
+    assert side.size(numbers(1)) is None
+    assert side.better(numbers(1)) == len(side) == 0
+    assert side.truncate(0) == []
+    side.check()
+
+
+@BOTH
+@SIDES
+def test_truncation_drops_the_worst_and_names_them(name, numbers):
+    side = loaded(name, [(price, 1) for price in range(1, 700)], numbers)
+    assert side.truncate(699) == []
+    gone = side.truncate(600)
+    side.check()
+    kept = range(100, 700) if name == "bid" else range(1, 601)
+    assert sorted(level.price for level in side) == list(kept)
+    assert set(gone) == set(range(1, 700)) - set(kept)
+    assert side.truncate(0)
+    assert side.best() is None
+    side.check()
+
+
+# -- texts --------------------------------------------------------------------------
+
+
+@BOTH
+def test_texts_keep_zeros_and_lose_exponents(numbers):
+    side = Ladder("bid", numbers=numbers, texts=True)
+    side.load([("9.50", "1.000"), ("9.40", "1E-7"), ("1E+1", "2")])
+    assert side.texts(9) == [("10", "2"), ("9.50", "1.000"), ("9.40", "0.0000001")]
+    assert side.texts(1) == [("10", "2")]
+    assert side.texts(0) == side.texts(-1) == []
+    side.apply([("9.5", "2.0"), ("9.40", "0.0"), ("77", "0")])
+    assert side.texts(9) == [("10", "2"), ("9.50", "2.0")]
+    side.truncate(1)
+    assert side.texts(9) == [("10", "2")]
+    side.check()
+    side.load([("8.0", "1.0")])
+    assert side.texts(9) == [("8.0", "1.0")]
+    side.check()
+
+
+def test_texts_of_floats_that_kept_none_are_canonical():
+    side = loaded("bid", [("0.00000001", "100"), ("9.50", "1e-7")], float)
+    assert side.texts(5) == [("9.5", "0.0000001"), ("0.00000001", "100")]
+
+
+# -- hostile numbers ----------------------------------------------------------------
+
+HOSTILE = [
+    pytest.param("NaN", id="NaN"),
+    pytest.param("Infinity", id="Infinity"),
+    pytest.param("-1", id="negative"),
+    pytest.param("", id="empty"),
+    pytest.param(" 1 ", id="spaces"),
+    pytest.param("1_000", id="underscore"),
+    pytest.param(".", id="point"),
+    pytest.param("1.2.3", id="two points"),
+    pytest.param("1" * 10_000, id="10,000 digits"),
+    pytest.param("1E+999999", id="huge exponent"),
+    pytest.param("1." + "1" * 40 + "E-40", id="long without its exponent"),
+    pytest.param("\u0661", id="Arabic digit"),
+    pytest.param("one", id="word"),
+    pytest.param(True, id="bool"),
+    pytest.param(None, id="None"),
+    pytest.param(["1"], id="list"),
+    pytest.param({"1": 1}, id="dict"),
+    pytest.param(b"1", id="bytes"),
+    pytest.param(float("nan"), id="float nan"),
+    pytest.param(float("inf"), id="float inf"),
+    pytest.param(float("-inf"), id="float -inf"),
+    pytest.param(-1.0, id="negative float"),
+    pytest.param(Decimal("NaN"), id="Decimal NaN"),
+    pytest.param(Decimal("sNaN"), id="Decimal sNaN"),
+    pytest.param(Decimal("Infinity"), id="Decimal infinity"),
+    pytest.param(Decimal(-1), id="negative Decimal"),
+]
+KINDS = pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        pytest.param(Decimal, False, id="exact"),
+        pytest.param(float, False, id="floats"),
+        pytest.param(float, True, id="floats with texts"),
+    ],
+)
+
+
+@KINDS
+@pytest.mark.parametrize("where", ["price", "removed price", "size", "size of known"])
+@pytest.mark.parametrize("number", HOSTILE)
+def test_hostile_number_is_refused_and_leaves_the_side_whole(
+    number, where, numbers, texts
+):
+    side = Ladder("bid", numbers=numbers, texts=texts)
+    good = ("5", "1") if numbers is Decimal or texts else (5.0, 1.0)
+    side.load([good])
+    level = {
+        "price": (number, good[1]),
+        "removed price": (number, type(good[1])(0)),
+        "size": ("7" if numbers is Decimal or texts else 7.0, number),
+        "size of known": (good[0], number),
+    }[where]
+    with pytest.raises(MalformedMessage):
+        side.apply([level])
+    side.check()
+    assert side.top() == of(numbers, ("5", "1"))
+
+
+@KINDS
+@pytest.mark.parametrize("price", ["0", "-0", "0.0", 0.0, -0.0, "-5", -5.0])
+def test_price_must_be_positive(price, numbers, texts):
+    side = Ladder("ask", numbers=numbers, texts=texts)
+    size = 1.0 if type(price) is float else "1"
+    with pytest.raises(MalformedMessage):
+        side.load([(price, size)])
+
+
+@KINDS
+def test_signed_side_takes_prices_below_zero(numbers, texts):
+    side = Ladder("bid", numbers=numbers, signed=True, texts=texts)
+    prices = ["-37.63", "0", "1.5"]
+    side.load([(p, "1") for p in prices])
+    assert [level.price for level in side] == [numbers(p) for p in prices[::-1]]
+    side.apply([("0.0", "0"), ("-37.630", "2")])
+    assert side.top() == of(numbers, ("1.5", "1"), ("-37.63", "2"))
+    side.check()
+    with pytest.raises(MalformedMessage):
+        side.apply([("-Infinity", "1")])
+    with pytest.raises(MalformedMessage):
+        side.apply([(float("-inf"), 1.0)])
+
+
+@pytest.mark.parametrize("numbers", [Decimal])
+def test_signed_prices_are_not_remembered_for_unsigned_sides(numbers):
+    loaded("bid", [("-12.25", "1"), ("0.000", "1")], numbers, signed=True)
+    side = Ladder("bid")
+    for price in ("-12.25", "0.000"):
+        with pytest.raises(MalformedMessage, match="not a price"):
+            side.apply([(price, "1")])
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "levels",
+    [
+        pytest.param([()], id="empty level"),
+        pytest.param([("1",)], id="no size"),
+        pytest.param([("1", "2", "3")], id="three parts"),
+        pytest.param([None], id="None"),
+        pytest.param([7], id="number"),
+        pytest.param(7, id="no list"),
+    ],
+)
+def test_what_is_no_level_is_refused(levels, numbers, texts):
+    side = Ladder("bid", numbers=numbers, texts=texts)
+    with pytest.raises(MalformedMessage, match="not levels"):
+        side.apply(levels)
+    side.check()
+
+
+@pytest.mark.parametrize(
+    "level",
+    [("5", "2"), (5, 2), (Decimal(5), Decimal(2)), ("5", 2.0), (5.0, "2"), (5, 2.0)],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_floats_are_made_of_whatever_comes(level, known):
+    side = Ladder("bid", numbers=float)
+    side.load([(5.0, 1.0)] if known else [])
+    side.apply([level])
+    assert side.top() == [(5.0, 2.0)]
+    assert {type(number) for number in side.best()} == {float}
+    side.apply([(level[0], type(level[1])(0))])
+    assert len(side) == 0
+
+
+def test_mixed_kinds_in_one_list_are_all_read():
+    side = loaded("bid", [("1", "1")], float)
+    side.apply([(2.0, 2.0), ("3", 3.0), ("1", 0.0)])
+    assert side.top() == [(3.0, 3.0), (2.0, 2.0)]
+    side.check()
+
+
+@pytest.mark.parametrize("levels", [[("5", "1"), ("NaN", "1")], [("5", "1"), "xyz"]])
+def test_side_can_be_read_and_loaded_after_a_load_that_failed(levels):
+    side = loaded("bid", [(str(price), "1") for price in range(1, 900)])
+    side.top()
+    with pytest.raises(MalformedMessage):
+        side.load(levels)
+    side.check()
+    assert side.top() == [(5, 1)]
+    side.load([("6", "1")])
+    assert side.top() == [(6, 1)]
+
+
+@pytest.mark.parametrize("break_it", ["_near", "_held", "_best"])
+def test_check_notices_a_broken_side(break_it):
+    side = loaded("bid", [("1", "1"), ("2", "1"), ("3", "1")])
+    if break_it == "_near":
+        side._near.reverse()
+    elif break_it == "_held":
+        side._held[Decimal(9)] = "1"
+    else:
+        side._best = Level(Decimal(1), Decimal(1))
+    with pytest.raises(AssertionError):
+        side.check()
