@@ -36,8 +36,8 @@ from benchmarks.workload import Workload, generated, recorded
 
 __all__ = ["main", "run"]
 
-ROUNDS = 5
-FRAMES = 1_000
+ROUNDS = 4
+FRAMES = 500
 NUMBERS = ("float", "decimal")
 #: Where ``install`` makes an environment for each peer.
 ROOT = Path(os.environ.get("BOOKSYNC_PEERS", HERE.parent / ".peers"))
@@ -166,12 +166,16 @@ def entrants(path: Path, names: Sequence[str]) -> Iterator[Entrant]:
         yield Entrant(name, [str(python), "-I", str(script), name, str(path)])
 
 
-def workload_of(frames: int) -> Workload:
-    """The recorded spot frames where they are, else generated ones."""
-    found = recorded("binance_spot_btcusdt_20240808", "binance")
-    if found is None:
-        found = generated(levels=1_000, frames=frames, name="generated-1000")
-    found.frames = found.frames[:frames]
+def workloads_of(frames: int) -> list[Workload]:
+    """The recorded spot frames where they are, and generated ones of a deep book."""
+    name = "generated-5000"
+    found = [
+        recorded("binance_spot_btcusdt_20240808", "binance")
+        or generated(levels=1_000, frames=frames, name="generated-1000"),
+        generated(levels=5_000, frames=frames, seed=2, name=name),
+    ]
+    for workload in found:
+        del workload.frames[frames:]
     return found
 
 
@@ -183,7 +187,15 @@ def run(
     workload: Workload | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield ours to each peer's, for both number types, read and unread."""
-    workload = workload or workload_of(frames)
+    chosen = workloads_of(frames) if workload is None else [workload]
+    for one in chosen:
+        yield from records(one, measured(one, rounds, names), names)
+
+
+def measured(
+    workload: Workload, rounds: int, names: Sequence[str]
+) -> Sequence[Entrant]:
+    """Measure all, interleaved: ours first, then the peers that are installed."""
     last = list(truth(workload))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = Path(folder) / "work.json"
@@ -204,7 +216,7 @@ def run(
             for read in (True, False):
                 for entrant in there:
                     entrant.measure(len(workload.frames), read=read, last=last)
-    yield from records(workload, there, names)
+    return there
 
 
 def records(
@@ -216,17 +228,17 @@ def records(
             raise AssertionError(f"ours {one.name}: {one.skipped or one.agrees}")
     common = {"benchmark": "peers", "workload": workload.name}
     count = len(workload.frames)
-    measured = {peer.name: peer for peer in theirs if not peer.skipped}
+    there_too = {peer.name: peer for peer in theirs if not peer.skipped}
     failed = {peer.name: peer.skipped for peer in theirs if peer.skipped}
     for name in names:
-        if name not in measured:
+        if name not in there_too:
             reason = failed.get(name, "not installed")
             yield {**common, "case": name, "ratio": None, "skipped": reason}
             continue
         for one in ours:
-            for found in compared(one, measured[name], count):
+            for found in compared(one, there_too[name], count):
                 yield {**common, **found}
-    for found in against_fastest(ours, list(measured.values())):
+    for found in against_fastest(ours, list(there_too.values())):
         yield {**common, **found}
 
 

@@ -273,7 +273,7 @@ def test_used_weight_that_the_venue_tells_is_believed():
     assert bench.rest.times == [(0.0, "S0"), (1.0, "S1"), (60.0, "HEAVY")]
 
 
-@pytest.mark.parametrize("used", ["", "many", "-5", "9.5", "1e3"])
+@pytest.mark.parametrize("used", ["", "many", "-5", "9.5", "1e3", "9" * 5_000])
 def test_used_weight_that_is_no_number_is_ignored(used):
     def prepare(bench):
         bench.rest.script["S0"] = [(200, {"x-used": used})]
@@ -316,7 +316,8 @@ def stopped(status, headers):
         pytest.param(429, {"retry-after": "soon"}, 10.0, id="nonsense"),
         pytest.param(429, {"retry-after": "-5"}, 10.0, id="negative"),
         pytest.param(503, {"retry-after": "soon"}, 1.0, id="nonsense, any status"),
-        pytest.param(429, {"retry-after": "9" * 30}, LONGEST_STOP, id="for ever"),
+        pytest.param(429, {"retry-after": "9" * 9}, LONGEST_STOP, id="for ever"),
+        pytest.param(429, {"retry-after": "9" * 5000}, 10.0, id="endless"),
         pytest.param(
             429, {"retry-after": formatdate(33, usegmt=True)}, 33.0, id="date"
         ),
@@ -344,6 +345,9 @@ def test_order_to_stop_is_obeyed(status, headers, at):
         ("soon", None),
         ("Thu, 99 Jan 1970 00:00:05 GMT", None),
         ("2024-01-01T00:00:00Z", None),
+        ("9" * 5_000, None),
+        ("1 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("1 Jan 1970 00:00:05 +99999999999999", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text, seconds):

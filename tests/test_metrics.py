@@ -161,6 +161,16 @@ async def test_state_of_each_book_and_number_of_books_by_state(registry):
             assert 0 <= scrape.sum("booksync_book_message_age_seconds") < 20
 
 
+async def test_book_of_a_quiet_market_is_told_to_be_unbridged(registry):
+    async with running() as (feed, _, _):
+        collect(feed, registry)
+        await feed.live(timeout=10.0)
+        scrape = Scrape(registry)
+        assert scrape.sum("booksync_book_unbridged") == 2
+        assert scrape.sum("booksync_book_overlap") == 0
+        assert scrape.sum("booksync_book_waiting") == 0
+
+
 async def test_lost_deltas_are_counted_for_the_book_that_lost_them(registry):
     async with running() as (feed, server, _):
         collect(feed, registry)
@@ -173,6 +183,12 @@ async def test_lost_deltas_are_counted_for_the_book_that_lost_them(registry):
         scrape = Scrape(registry)
         for name in ("gaps", "desyncs", "resyncs"):
             assert scrape.by("symbol", f"booksync_book_{name}") == {"BTCUSDT": 3}
+        server.faults.inject("malformed_nan", symbol="BTCUSDT")  # no gap
+        await until(feed, is_a(Desynced, "BTCUSDT"), server)
+        scrape = Scrape(registry)
+        assert scrape.by("symbol", "booksync_book_gaps") == {"BTCUSDT": 3}
+        for name in ("desyncs", "resyncs"):
+            assert scrape.by("symbol", f"booksync_book_{name}") == {"BTCUSDT": 4}
 
 
 async def test_every_delta_received_is_told_once_again_by_what_became_of_it(registry):
@@ -477,6 +493,16 @@ async def test_removed_symbol_is_told_no_longer(registry):
         feed.remove("BTCUSDT")
         await drive(feed, server, lambda: "BTCUSDT" not in feed)
         assert Scrape(registry).by("symbol", "booksync_book_state") == {"ETHUSDT": 1}
+
+
+async def test_symbol_removed_while_it_is_read_is_left_out(registry, monkeypatch):
+    async with live() as feed:
+        collect(feed, registry)
+        monkeypatch.setattr(type(feed), "symbols", ("BTCUSDT", "GONE", "ETHUSDT"))
+        assert Scrape(registry).by("symbol", "booksync_book_state") == {
+            "BTCUSDT": 1,
+            "ETHUSDT": 1,
+        }
 
 
 async def test_another_thread_may_scrape_while_symbols_come_and_go(registry):

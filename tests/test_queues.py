@@ -64,20 +64,47 @@ def test_frames_wait_while_the_consumer_is_behind(monkeypatch):
         task = asyncio.create_task(socket())
         await settle()
         assert len(queue.items) == len(arrived) == 10
-        assert [queue.take()[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+        assert [queue.take()[0] for _ in range(4)] == [0, 1, 2, 3]
         await settle()
         assert len(arrived) == 10  # not before half of them were taken
-        assert queue.take()[0] == 5
+        assert queue.take()[0] == 4
         await settle()
         assert len(queue.items) == 10
-        assert len(arrived) == 16
+        assert len(arrived) == 15
         taken = []
         while not task.done():
             taken += numbers(queue)
             await settle()
-        assert taken + numbers(queue) == list(range(6, 30))
+        assert taken + numbers(queue) == list(range(5, 30))
 
     run(main())
+
+
+def test_large_frames_wait_for_their_bytes(monkeypatch):
+    monkeypatch.setattr(queues, "MAX_INPUT_BYTES", 100)
+
+    async def main():
+        queue = InputQueue()
+        task = asyncio.create_task(put_all(queue, ["x" * 60, b"x" * 60, "x" * 60, "y"]))
+        await settle()
+        assert len(queue.items) == 2
+        queue.put(Ticked(), 0.0)
+        assert queue.take()[1] == "x" * 60
+        await settle()
+        assert len(queue.items) == 2  # more than half of the bytes are still there
+        assert queue.take()[1] == b"x" * 60
+        await settle()
+        assert task.done()
+        assert len(queue.items) == 3
+        assert [queue.take() is None for _ in range(4)] == [False] * 3 + [True]
+        await put_all(queue, ["x" * 99, "y"])  # nothing was counted twice
+
+    run(main())
+
+
+async def put_all(queue, frames):
+    for frame in frames:
+        await queue.put_frame(1, frame, 0.0)
 
 
 def test_no_socket_is_forgotten_when_there_is_room_again(monkeypatch):

@@ -49,7 +49,7 @@ class Choosy(Plain):
     id = "choosy"
     DEPTHS = (10, 50)
     default_depth = 50
-    OPTIONS = {"speed": ("fast", "slow"), "note": ()}  # noqa: RUF012
+    OPTIONS = {"speed": ("fast", "slow"), "note": ()}
 
 
 class Open(Plain):
