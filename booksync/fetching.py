@@ -197,9 +197,8 @@ def retry_after(text: str, now: float) -> float | None:
 
     """
     text = text.strip()
-    if text.isdecimal():
-        told = float(text) if len(text) <= MOST_DIGITS else LONGEST_STOP
-        return min(told, LONGEST_STOP)
+    if text.isdecimal() and len(text) <= MOST_DIGITS:
+        return min(float(text), LONGEST_STOP)
     try:
         until = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):

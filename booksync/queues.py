@@ -55,7 +55,7 @@ class InputQueue:
         item = items.popleft()
         if len(item) == 3:  # noqa: PLR2004 - a frame
             self._bytes -= len(item[1])
-        low = len(items) < MAX_INPUTS // 2 and self._bytes <= MAX_INPUT_BYTES // 2
+        low = len(items) <= MAX_INPUTS // 2 and self._bytes <= MAX_INPUT_BYTES // 2
         if low and not self._room.is_set():
             self._room.set()
         return item
