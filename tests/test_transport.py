@@ -324,6 +324,30 @@ async def test_websocket_is_not_redirected(status):
         assert elsewhere.clients == []
 
 
+@pytest.mark.xfail(reason="FIX C: pongs wait without bound for who never reads them")
+async def test_pings_of_a_venue_that_never_reads_are_not_answered_without_end(
+    monkeypatch,
+):
+    monkeypatch.setattr(transports, "MAX_UNSENT", 2 * MIB, raising=False)
+    pings = (bytes([0x89, 125]) + bytes(125)) * 5_000
+    sent = 0
+
+    async def flood(client):
+        nonlocal sent
+        await client.upgrade()
+        client.writer.transport.pause_reading()
+        for _ in range(50):
+            await client.write(pings)
+            sent += len(pings)
+        await client.frame(b"done")
+        await asyncio.Event().wait()
+
+    async with hostile(flood) as server, asyncio.timeout(4):
+        with pytest.raises(TransportError):
+            await first_frame(server)
+    assert sent < 24 * MIB
+
+
 EVIL_HEADS = {
     "in a header": b"HTTP/1.1 101 X\r\nUpgrade: \x9b2Jred\r\nConnection: x\r\n\r\n",
     "in the status": b"HTTP/1.1 403 \x9b2J\x1b[31mred\r\n\r\n",
