@@ -3,10 +3,11 @@ What a feed counts, for Prometheus; needs the extra ``booksync[metrics]``.
 
 ```python
 import prometheus_client
+from booksync import metrics
 
 prometheus_client.start_http_server(9000)
 async with booksync.connect("binance", "BTCUSDT") as feed:
-    booksync.metrics.collect(feed)
+    metrics.collect(feed)
     ...
 ```
 

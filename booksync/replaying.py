@@ -131,7 +131,13 @@ class Replay:
                 self._on_record(number)
             try:
                 outputs = self._step(record)
-            except (KeyError, TypeError, ValueError) as error:
+            except (
+                AttributeError,
+                KeyError,
+                TypeError,
+                ValueError,
+                MalformedMessage,
+            ) as error:
                 raise RecordingError(
                     f"{self.recording.path}, record {number}: {error!r}"
                 ) from None

@@ -82,7 +82,7 @@ def checked_url(url: str, schemes: tuple[str, str], *, plain: bool) -> str:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port  # both may raise
     except ValueError as error:
         raise ConfigurationError(f"not a URL: {url!r} ({error})") from None
     if parts.scheme not in schemes or not host:
@@ -145,7 +145,7 @@ class HttpxRest:
             raise TransportError(f"no answer within {self._timeout:g} s") from None
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"not a URL: {error}") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed
             reason = str(error) or type(error).__name__
             raise TransportError(f"{self._base}: {reason}") from None
 
@@ -255,7 +255,7 @@ class Transport:
             raise ConfigurationError(f"not a URL: {error}") from None
         except ImportError as error:
             raise ConfigurationError(f"cannot use the proxy: {error}") from None
-        except (OSError, WebSocketException, TimeoutError) as error:
+        except (OSError, WebSocketException, TimeoutError, UnicodeError) as error:
             reason = str(error) or type(error).__name__
             raise TransportError(f"{url}: {reason}") from None
         return WebSocketStream(connection)

@@ -530,3 +530,116 @@ def test_changes_that_are_not_known_are_refused():
     book.load(Snapshot("X", 12, [], []))
     with pytest.raises(ConfigurationError):
         book.changes_since(book.version - 1)
+
+
+def test_old_changes_are_forgotten(monkeypatch):
+    monkeypatch.setattr("booksync.book.MEMORY", 3)
+    book = loaded()
+    book.changes_since(book.version)
+    for n in range(1, 6):
+        book.apply(Delta("X", 9 + n, 10 + n, [("99", str(n))], []))
+    assert book.changes_since(3) == [("bid", (99, 5))]
+    with pytest.raises(ConfigurationError, match="version 2 is not remembered"):
+        book.changes_since(2)
+
+
+# -- for who keeps it ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cause", ["gap", None])
+def test_another_books_levels_are_adopted_with_their_window(cause):
+    book, other = loaded(), loaded(BIDS[:2], ASKS[:1], depth=2)
+    if cause is not None:
+        book.withhold(cause)
+    book.adopt(other)
+    assert book.withheld == cause
+    book.check()
+    book.reveal()
+    assert book == other
+    assert book.window == (99, None)
+    assert book.sequence == 10
+
+
+def test_adopted_levels_are_no_change_that_could_be_told():
+    book = loaded()
+    version = book.version
+    book.changes_since(version)
+    book.apply(Delta("X", 10, 11, [("99", "3")], []))
+    book.adopt(loaded(BIDS[:2], depth=2))
+    for old in (version, version + 1):
+        with pytest.raises(ConfigurationError, match="not remembered"):
+            book.changes_since(old)
+    assert book.changes_since(book.version) == []
+
+
+@pytest.mark.parametrize("cause", ["gap", None])
+def test_keeper_freezes_a_book_and_leaves_its_trust_as_it_was(cause):
+    book = loaded()
+    if cause is not None:
+        book.withhold(cause)
+    frozen = book.freeze_withheld()
+    assert book.withheld == cause
+    book.check()
+    assert frozen == loaded()
+
+
+def test_shadow_is_an_empty_book_of_the_same_kind():
+    book = Book("X", numbers=float, depth=1, signed=True, keep_text=True)
+    book.load(Snapshot("X", 1, [("5", "1")], []))
+    shadow = book.shadow()
+    assert (shadow.symbol, shadow.numbers, len(shadow)) == ("X", float, 0)
+    shadow.load(Snapshot("X", 1, [("-5.00", "1.0"), ("-6", "1")], []))
+    assert shadow.bids() == [(-5, 1)]
+    assert shadow.hashed(9) == ([("-5.00", "1.0")], [])
+
+
+def test_window_set_by_the_keeper_holds():
+    book = loaded()
+    book.limit(D(98), None)
+    assert book.window == (98, None)
+    assert not book.size_until("bid", 97).complete
+    book.limit(None, None)
+    assert book.window == (None, None)
+
+
+def test_largest_side_is_known_also_of_a_withheld_book():
+    book = loaded(BIDS, ASKS[:1])
+    book.withhold("gap")
+    assert book.largest == 3
+    assert Book().largest == 0
+
+
+# -- further windows -------------------------------------------------------------------
+
+
+def test_repeated_level_does_not_hide_that_the_venue_cut_the_side():
+    assert loaded([("9", "1"), ("8", "1"), ("8.0", "2")], [], depth=3).window.bid == 8
+
+
+def test_book_cut_by_the_venue_itself_has_no_window():
+    book = Book("X", depth=3)
+    book.load(Snapshot("X", 1, BIDS, ASKS, depth=3))
+    assert book.window == (None, None)
+    assert book.size_until("bid", 1).complete
+
+
+@pytest.mark.parametrize("numbers", [D, float])
+def test_coverage_is_negative_once_the_market_left_the_window(numbers):
+    kind = str if numbers is D else float
+    book = Book("X", numbers=numbers, signed=True)
+
+    def wire(*pairs):
+        return [(kind(price), kind(size)) for price, size in pairs]
+
+    def load(bids, asks):
+        book.load(Snapshot("X", 1, wire(*bids), wire(*asks), depth=2))
+
+    load([(100, 1), (99, 1)], [(200, 1), (210, 1)])
+    assert book.coverage() == (100, 500)
+    gone = wire((100, 0), (99, 0), (90, 1)), wire((200, 0), (210, 0), (250, 1))
+    book.apply(Delta("X", 1, 2, *gone))
+    assert book.coverage() == (-1000, -1600)
+    load([(-100, 1), (-110, 1)], [(-50, 1), (-45, 1)])
+    assert book.coverage() == (1000, 1000)
+    load([(0, 1), (-5, 1)], [])
+    assert book.coverage() == (None, None)

@@ -371,6 +371,7 @@ def test_fill_that_leaves_the_window_is_not_complete(cut):
     assert not beyond.filled_all
     assert not beyond.complete  # perhaps there is more that is not known
     assert cut.fill("buy", size=0).complete
+    assert cut.fill("sell", size=0).complete
 
 
 def test_side_that_left_its_window_is_not_complete(cut):
@@ -423,6 +424,7 @@ def test_frozen_book_of_a_large_one_is_the_same(numbers):
     assert frozen == book
     assert frozen.level("bid", 1_500) == book.level("bid", 1_500)
     book.apply(Delta("X", 2, 3, [(kind(1_998), kind(0)), (kind(4), kind(0))], []))
+    assert book.level("bid", 1_500) == (497, 1)  # what is in order has changed
     assert frozen.best_bid == (1_998, 1)
     assert frozen.rank("bid", 1) == 1_996
     frozen._bids.check()

@@ -55,6 +55,8 @@ __all__ = [
 GROUP = "booksync.venues"
 
 _registered: dict[str, type[Venue]] = {}
+#: Entry points that gave no venue, by name: they must not take the others down.
+_broken: dict[str, str] = {}
 
 
 def register(venue: type[Venue]) -> type[Venue]:
@@ -62,11 +64,13 @@ def register(venue: type[Venue]) -> type[Venue]:
     Add a venue for the life of this process; usable as a class decorator.
 
     Raises:
-        ConfigurationError: If it is not a venue, or another one has its id.
+        ConfigurationError: If it is not a venue, has no id, or another one has it.
 
     """
     if not _is_venue(venue):
-        raise ConfigurationError(f"not a subclass of booksync.venues.Venue: {venue!r}")
+        raise ConfigurationError(
+            f"not a subclass of booksync.venues.Venue with an id: {venue!r}"
+        )
     if available().get(venue.id, venue) is not venue:
         raise ConfigurationError(f"there is already a venue {venue.id!r}")
     _registered[venue.id] = venue
@@ -78,19 +82,24 @@ def load(reference: str) -> type[Venue]:
     Import and register the venue ``"module:attribute"``.
 
     Raises:
-        ConfigurationError: If there is no such module, attribute or venue.
+        ConfigurationError: If there is no such module, attribute or venue, or the
+            module cannot be imported.
 
     """
     module, _, attribute = reference.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"cannot load plugin {reference!r}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a module may do anything
+        reason = str(error) or type(error).__name__
+        raise ConfigurationError(
+            f"cannot load plugin {reference!r}: {reason}"
+        ) from None
     return register(found)
 
 
 def _is_venue(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Venue)
+    is_kind = isinstance(value, type) and issubclass(value, Venue)
+    return is_kind and bool(getattr(value, "id", ""))
 
 
 @cache
@@ -102,9 +111,17 @@ def _discovered() -> dict[str, type[Venue]]:
             own = getattr(value, "__module__", None) == module.__name__
             if own and _is_venue(value) and "id" in vars(value):
                 found[value.id] = value
+    _broken.clear()
     for point in entry_points(group=GROUP):
-        venue = point.load()
-        found.setdefault(venue.id, venue)
+        try:
+            venue = point.load()
+        except Exception as error:  # noqa: BLE001 - a module may do anything
+            _broken[point.name] = f"{point.value}: {error!r}"
+            continue
+        if _is_venue(venue):
+            found.setdefault(venue.id, venue)
+        else:
+            _broken[point.name] = f"{point.value}: not a subclass of Venue with an id"
     return found
 
 
@@ -118,12 +135,17 @@ def get(name: str) -> type[Venue]:
     Return the venue called ``name``.
 
     Raises:
-        ConfigurationError: If there is none; names the nearest ones.
+        ConfigurationError: If there is none; names the nearest ones, or says why the
+            entry point of that name gave none.
 
     """
     venues = available()
     if name in venues:
         return venues[name]
+    if name in _broken:
+        raise ConfigurationError(
+            f"the plugin of the venue {name!r} is broken: {_broken[name]}"
+        )
     near = difflib.get_close_matches(name, venues, n=3)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise ConfigurationError(

@@ -81,6 +81,7 @@ class Book(Struct, Generic[N]):
     bids: list[tuple[N, N]]
     asks: list[tuple[N, N]]
     T: Count = 0
+    symbol: str = ""  # COIN-M only
 
 
 class Problem(Struct):
@@ -109,10 +110,27 @@ class Kind(Struct):
     s: str = ""
 
 
+class Filter(Struct):
+    """``PRICE_FILTER`` and ``LOT_SIZE`` have steps, others other fields."""
+
+    filterType: str  # noqa: N815 - the venue's name
+    tickSize: Decimal | None = None  # noqa: N815
+    stepSize: Decimal | None = None  # noqa: N815
+
+
+class Market(Struct):
+    """One of ``symbols``; COIN-M says ``contractStatus``."""
+
+    symbol: str
+    filters: list[Filter]
+    status: str = ""
+    contractStatus: str = ""  # noqa: N815
+
+
 class Listing(Struct):
     """Answer of ``/exchangeInfo``."""
 
-    symbols: list[dict[str, Any]]
+    symbols: list[Market]
 
 
 class Session:
@@ -253,6 +271,9 @@ class Binance(Venue):
         return self._parse_stream(control, frame)
 
     def _parse_stream(self, control: Control, frame: str | bytes) -> Sequence[Message]:
+        if control.stream and "@depth" not in control.stream:
+            shutdown = control.stream == "!serverShutdown"
+            return (Closing("serverShutdown"),) if shutdown else ()
         data = bytes(control.data) if control.stream else frame
         kind: Kind = self.decode(self._kind, data)
         if kind.e == "serverShutdown":
@@ -285,6 +306,8 @@ class Binance(Venue):
         except UNREADABLE as error:
             self._raise_if_unknown(body, symbol)
             raise MalformedMessage(f"snapshot: {error}", symbol) from None
+        if book.symbol not in ("", symbol):
+            raise MalformedMessage(f"snapshot of {book.symbol!r}", symbol)
         time = book.T / 1000 if book.T else None
         return Snapshot(
             symbol, book.lastUpdateId, book.bids, book.asks, depth=depth, time=time
@@ -311,21 +334,24 @@ class Binance(Venue):
     def parse_instruments(self, body: bytes | str) -> list[Instrument]:
         """``PRICE_FILTER.tickSize`` and ``LOT_SIZE.stepSize``, not the precisions."""
         listing: Listing = self.decode(msgspec.json.Decoder(Listing), body)
-        try:
-            return [_instrument(entry) for entry in listing.symbols]
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise MalformedMessage(f"exchangeInfo: {error!r}") from None
+        return [_instrument(market) for market in listing.symbols]
 
 
-def _instrument(entry: Mapping[str, Any]) -> Instrument:
-    filters = {item["filterType"]: item for item in entry["filters"]}
-    status = entry.get("status", entry.get("contractStatus"))
+def _instrument(market: Market) -> Instrument:
+    filters = {item.filterType: item for item in market.filters}
+    price, size = filters.get("PRICE_FILTER"), filters.get("LOT_SIZE")
     return Instrument(
-        symbol=entry["symbol"],
-        price_step=Decimal(filters["PRICE_FILTER"]["tickSize"]),
-        size_step=Decimal(filters["LOT_SIZE"]["stepSize"]),
-        active=status == "TRADING",
+        symbol=market.symbol,
+        price_step=_step(market, price.tickSize if price else None),
+        size_step=_step(market, size.stepSize if size else None),
+        active=(market.status or market.contractStatus) == "TRADING",
     )
+
+
+def _step(market: Market, step: Decimal | None) -> Decimal:
+    if step is None or not step.is_finite() or step < 0:
+        raise MalformedMessage(f"exchangeInfo: {market.symbol!r} has no step: {step}")
+    return step
 
 
 class BinanceUS(Binance):

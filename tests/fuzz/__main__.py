@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from booksync import venues
+from booksync.errors import ConfigurationError
 from tests.fuzz import chance
 from tests.fuzz.cases import Case
 from tests.fuzz.target import Target
@@ -21,8 +22,6 @@ def main() -> int:
     """Fuzz; 1 if something happened that must not."""
     chosen = _arguments()
     names = chosen.venue or list(venues.available())
-    for name in names:
-        venues.get(name)
     if chosen.replay is not None:
         return _replay(names[0], chosen.replay)
     guided = not chosen.chance and importlib.util.find_spec("atheris") is not None
@@ -53,7 +52,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", help="for findings and corpus; kept")
     parser.add_argument("--chance", action="store_true", help="without atheris")
     parser.add_argument("--replay", type=Path, help="a finding's file: feed it again")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    try:
+        for name in chosen.venue:
+            venues.get(name)
+    except ConfigurationError as error:
+        parser.error(str(error))
+    if chosen.replay is not None and len(chosen.venue) != 1:
+        parser.error("--replay needs the venue that the file is for")
+    return chosen
 
 
 def _say(text: str) -> None:

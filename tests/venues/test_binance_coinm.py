@@ -68,7 +68,6 @@ def test_snapshot_says_when_it_was_taken() -> None:
     )
 
 
-@pytest.mark.xfail(reason="the symbol in a snapshot is not compared with the asked one")
 def test_snapshot_of_another_contract_is_malformed() -> None:
     with pytest.raises(MalformedMessage) as caught:
         BinanceCoinM().parse_snapshot(SNAPSHOT, "BCHUSD_210924", 100)
