@@ -19,26 +19,25 @@ The checksum has been the number 0 since 2026-06-23: 0 is none. Others are verif
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage, SubscriptionRejected
-from booksync.messages import (
-    Closing,
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Closing, Delta, Message, Snapshot
+from booksync.venues.base import Texts
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    RestBook,
+    Row,
+    acknowledged,
+    pairs,
 )
-from booksync.venues.base import UNREADABLE, Texts, Venue
 from booksync.venues.facts import (
     Assurance,
     Crossing,
@@ -62,24 +61,13 @@ LEVELS = 400
 REFUSED = {"60011", "60012", "60018", "64004"}
 UNKNOWN_INSTRUMENT = "51001"
 UPGRADE = "64008"
-ACKS: Mapping[str, type[Subscribed | Unsubscribed]] = {
-    "subscribe": Subscribed,
-    "unsubscribe": Unsubscribed,
-}
-
-
-class Level(Struct, Generic[N], array_like=True, gc=False):
-    """``["8476.98","415","0","13"]``: price, size, deprecated, orders."""
-
-    price: N
-    size: N
 
 
 class Book(Struct, Generic[N], gc=False):
     """One element of ``data``, in the stream and in the answer of ``/books``."""
 
-    asks: list[Level[N]]
-    bids: list[Level[N]]
+    asks: list[Row[N]]  # ["8476.98","415","0","13"]: the last two are of no use
+    bids: list[Row[N]]
     ts: Integer
     checksum: int = 0
     seqId: Integer | None = None  # noqa: N815 - the venue's name
@@ -126,6 +114,9 @@ class Answer(Struct, Generic[N]):
     msg: str = ""
 
 
+BookAnswer = Answer[Book[N]]
+
+
 class Listed(Struct):
     """One instrument; a market that does not trade yet may have empty steps."""
 
@@ -135,19 +126,18 @@ class Listed(Struct):
     state: str
 
 
-class Session:
+class Session(Requests):
     """One connection: its requests, and the streams that have no numbers."""
 
-    __slots__ = ("ordered", "requests")
+    __slots__ = ("ordered",)
 
     def __init__(self) -> None:
-        #: id -> (operation, symbol).
-        self.requests: dict[str, tuple[str, str]] = {}
+        super().__init__()
         #: Symbol -> number of its last message, where the venue gives none.
         self.ordered: dict[str, int] = {}
 
 
-class Okx(Venue):
+class Okx(DeclaredVenue):
     """OKX spot, swaps, futures and options; Okcoin speaks the same."""
 
     id = "okx"
@@ -181,42 +171,35 @@ class Okx(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=45.0)  # closed after 30 s of silence
     WS_URL = "wss://ws.okx.com:8443/ws/v5/public"
     REST_URL = "https://www.okx.com"
+    REST_BOOK = RestBook(
+        path="/api/v5/market/books", symbol="instId", depth="sz", ending="/market/books"
+    )
+    LISTINGS = tuple(
+        Request(path="/api/v5/public/instruments", params={"instType": kind})
+        for kind in ("SPOT", "SWAP", "FUTURES")  # options want a family besides
+    )
+    PUSH, CONTROL = Push, Control
+    BOOK, LISTING = BookAnswer, Answer[Listed]
     DEPTHS = (LEVELS,)
     default_depth = LEVELS
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"snapshot": ("stream", "rest")}
 
     def setup(self) -> None:
-        """Make the decoders; ``snapshot=rest`` is the announced REST-seeded way."""
-        self._push = self.decoder(Push, self.text)
-        self._control = self.decoder(Control)
-        self._book = self.decoder(Answer[Book[self.text]])  # type: ignore[name-defined]
-        self._listing = self.decoder(Answer[Listed])
+        """``snapshot=rest`` is the announced REST-seeded way."""
+        super().setup()
         if self.options["snapshot"] == "rest":
-            rest = {"source": Source.REST, "resync": Resync.FETCH}
-            vars(self)["facts"] = msgspec.structs.replace(self.facts, **rest)
+            self.amend(source=Source.REST, resync=Resync.FETCH)
 
     def session(self) -> Session:
         """Ids of this connection's requests, and its numberless streams."""
         return Session()
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """``{"id":"1","op":"subscribe","args":[{"channel":"books",…}]}``, one each."""
-        return [self._frame("subscribe", symbol, session) for symbol in symbols]
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return [self._frame("unsubscribe", symbol, session) for symbol in symbols]
-
-    def _frame(self, operation: str, symbol: str, session: Session) -> str:
-        number = str(len(session.requests) + 1)
-        session.requests[number] = (operation, symbol)
-        args = [{"channel": "books", "instId": symbol}]
-        request = {"id": number, "op": operation, "args": args}
-        return msgspec.json.encode(request).decode()
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"id":"1","op":"subscribe","args":[{"channel":"books",…}]}``."""
+        args = [{"channel": "books", "instId": symbol} for symbol in symbols]
+        return {"id": str(number), "op": operation, "args": args}
 
     def ping(self, session: Session, now: float) -> str:
         """Text, not JSON; the answer is the text ``pong``."""
@@ -224,58 +207,35 @@ class Okx(Venue):
 
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a push of books, an acknowledgement, an error or a notice."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, error)
-        symbol = push.arg.instId
-        if push.action == "snapshot":
-            return [self._snapshot(symbol, book, session) for book in push.data]
-        if len(push.data) == 1:
-            return (self._delta(symbol, push.data[0], session),)
-        return [self._delta(symbol, book, session) for book in push.data]
+        return () if frame in {"pong", b"pong"} else super().parse(frame, session)
 
-    def _snapshot(self, symbol: str, book: Any, session: Session) -> Snapshot:
-        number = book.seqId
-        if number is None:
-            number = session.ordered[symbol] = book.ts
-        else:
-            session.ordered.pop(symbol, None)
-        return self._made(symbol, book, number, LEVELS)
+    def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
+        """Usually ``data`` has one element."""
+        make = self._snapshot if push.action == "snapshot" else self._delta
+        return [make(push.arg.instId, book, session) for book in push.data]
 
-    def _made(self, symbol: str, book: Any, number: int, depth: int | None) -> Snapshot:
-        if number < 0:
-            raise MalformedMessage(f"seqId={number}", symbol)
-        return Snapshot(
-            symbol,
-            number,
-            [(level.price, level.size) for level in book.bids],
-            [(level.price, level.size) for level in book.asks],
-            depth=depth,
-            time=book.ts / 1000,
-            checksum=book.checksum or None,
-        )
+    def _snapshot(self, symbol: str, book: Book[Any], session: Session) -> Snapshot:
+        session.ordered.pop(symbol, None)
+        if book.seqId is None:
+            book.seqId = session.ordered[symbol] = book.ts
+        return self.read_book(Answer("0", [book]), symbol, LEVELS)
 
-    def _delta(self, symbol: str, book: Any, session: Session) -> Delta:
+    def _delta(self, symbol: str, book: Book[Any], session: Session) -> Delta:
         last, prev = book.seqId, book.prevSeqId
         if last is None or symbol in session.ordered:
             prev, last = self._by_order(symbol, book, session)
         elif prev is None or prev < 0 or last < 0:
             raise MalformedMessage(f"prevSeqId={prev}, seqId={last}", symbol)
-        return Delta(
-            symbol,
-            prev,
-            last,
-            [(level.price, level.size) for level in book.bids],
-            [(level.price, level.size) for level in book.asks],
-            book.ts / 1000,
-            book.checksum or None,
-            # "seqId < prevSeqId", for maintenance: apply, go on. Equal: a sign of life,
-            # and empty.
-            last <= prev and bool(last < prev or book.bids or book.asks),
-        )
+        bids, asks = pairs(book.bids), pairs(book.asks)
+        # "seqId < prevSeqId", for maintenance: apply, go on. Equal: a sign of life,
+        # and empty.
+        reset = last <= prev and bool(last < prev or bids or asks)
+        check = book.checksum or None
+        return Delta(symbol, prev, last, bids, asks, book.ts / 1000, check, reset)
 
-    def _by_order(self, symbol: str, book: Any, session: Session) -> tuple[int, int]:
+    def _by_order(
+        self, symbol: str, book: Book[Any], session: Session
+    ) -> tuple[int, int]:
         """Number a delta without ``seqId`` by its time, always upwards."""
         prev = session.ordered.get(symbol)
         if prev is None or book.seqId is not None:
@@ -283,32 +243,24 @@ class Okx(Venue):
         last = session.ordered[symbol] = max(prev + 1, book.ts)
         return prev, last
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, error: Exception
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        if frame in {"pong", b"pong"}:
-            return ()
-        control: Control = self.decode(self._control, frame)
-        if control.event == "error":
-            return self._parse_error(control, session)
-        if control.event == "notice":
-            return (Closing(control.msg),) if control.code == UPGRADE else ()
-        if control.event:
-            ours = control.arg.channel == "books"
-            done = ACKS.get(control.event)
-            return (done((control.arg.instId,)),) if ours and done else ()
-        if control.arg.channel in {"", "books"}:
-            raise MalformedMessage(str(error), control.arg.instId or None)
-        return ()  # another channel
-
-    def _parse_error(self, control: Control, session: Session) -> Sequence[Message]:
-        """Name the symbol only where the venue refuses it for good."""
+        """A refusal names the symbol only if it is for good."""
         reason = f"{control.msg} (code {control.code})"
-        operation, symbol = session.requests.get(control.id, ("", ""))
-        if operation == "unsubscribe":
-            return ()
-        refused = operation and control.code in REFUSED
-        return (Rejected((symbol,) if refused else (), reason),)
+        ours = control.arg.channel == "books"
+        match control.event:
+            case "error":
+                return session.refused(
+                    control.id, reason, final=control.code in REFUSED
+                )
+            case "notice":
+                return (Closing(control.msg),) if control.code == UPGRADE else ()
+            case "subscribe" | "unsubscribe" if ours:
+                return (acknowledged(control.event, [control.arg.instId]),)
+            case "" if ours or not control.arg.channel:
+                raise MalformedMessage(problem, control.arg.instId or None)
+        return ()  # another channel
 
     def checksum(
         self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
@@ -316,54 +268,32 @@ class Okx(Venue):
         """See :func:`interleaved_crc32`."""
         return interleaved_crc32(bids, asks)
 
-    def snapshot_request(self, symbol: str) -> Request:
-        """``GET /api/v5/market/books?instId=BTC-USDT&sz=400`` (``snapshot=rest``)."""
-        params = {"instId": symbol, "sz": str(LEVELS)}
-        return Request(path="/api/v5/market/books", params=params)
-
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
+    def read_book(
+        self, book: Answer[Book[Any]], symbol: str, depth: int | None
     ) -> Snapshot:
-        """``seqId`` here is announced (2026-02-12) but was never seen: required."""
-        answer = self.decode(self._book, body)
-        if answer.code == UNKNOWN_INSTRUMENT:
-            raise SubscriptionRejected(symbol, f"{answer.msg} (code {answer.code})")
-        if answer.code != "0" or len(answer.data) != 1:
-            raise MalformedMessage(f"snapshot: code {answer.code}", symbol)
-        if answer.data[0].seqId is None:
-            raise MalformedMessage("snapshot: no seqId", symbol)
-        return self._made(symbol, answer.data[0], answer.data[0].seqId, depth)
+        """``seqId`` in REST is announced (2026-02-12) but was never seen: required."""
+        if book.code == UNKNOWN_INSTRUMENT:
+            raise SubscriptionRejected(symbol, f"{book.msg} (code {book.code})")
+        if book.code != "0" or len(book.data) != 1:
+            raise MalformedMessage(f"snapshot: code {book.code}", symbol)
+        data = book.data[0]
+        if data.seqId is None or data.seqId < 0:
+            raise MalformedMessage(f"snapshot: seqId={data.seqId}", symbol)
+        bids, asks = pairs(data.bids), pairs(data.asks)
+        check = data.checksum or None
+        return Snapshot(symbol, data.seqId, bids, asks, depth, data.ts / 1000, check)
 
-    def snapshot_symbol(self, url: str) -> str | None:
-        """Path ends in ``/market/books``, whatever the host."""
-        parts = urlsplit(url)
-        symbols = parse_qs(parts.query).get("instId")
-        return symbols[0] if symbols and parts.path.endswith("/market/books") else None
-
-    def instrument_requests(self) -> Sequence[Request]:
-        """One each for spot, swaps and futures; options want a family besides."""
-        path = "/api/v5/public/instruments"
-        kinds = ("SPOT", "SWAP", "FUTURES")
-        return [Request(path=path, params={"instType": kind}) for kind in kinds]
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Answer[Listed]) -> Iterable[Instrument]:
         """``tickSz`` and ``lotSz`` (base currency, or contracts)."""
-        answer: Answer[Listed] = self.decode(self._listing, body)
         if answer.code != "0":
-            raise MalformedMessage(f"instruments: {answer.msg} (code {answer.code})")
-        try:
-            return [_instrument(entry) for entry in answer.data]
-        except ArithmeticError as error:
-            raise MalformedMessage(f"instruments: {error!r}") from None
-
-
-def _instrument(entry: Listed) -> Instrument:
-    return Instrument(
-        symbol=entry.instId,
-        price_step=Decimal(entry.tickSz) if entry.tickSz else None,
-        size_step=Decimal(entry.lotSz) if entry.lotSz else None,
-        active=entry.state == "live",
-    )
+            raise ValueError(f"{answer.msg} (code {answer.code})")
+        for entry in answer.data:
+            yield Instrument(
+                symbol=entry.instId,
+                price_step=Decimal(entry.tickSz) if entry.tickSz else None,
+                size_step=Decimal(entry.lotSz) if entry.lotSz else None,
+                active=entry.state == "live",
+            )
 
 
 def interleaved_crc32(bids: Sequence[Texts], asks: Sequence[Texts]) -> int:

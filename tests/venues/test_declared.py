@@ -1,0 +1,245 @@
+"""What declared venues share: requests and their answers, REST addresses, listings."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+import pytest
+from msgspec import Struct
+
+from booksync.errors import MalformedMessage, SubscriptionRejected
+from booksync.messages import Delta, Rejected, Snapshot, Subscribed, Unsubscribed
+from booksync.venues import Instrument, Limits, Request
+from booksync.venues import declared as shared
+from booksync.venues.declared import DeclaredVenue, Requests, RestBook, step
+from tests.venues.test_base import FACTS
+
+N = TypeVar("N")
+
+
+class Push(Struct, Generic[N]):
+    """A change of the bids."""
+
+    s: str
+    n: int
+    b: list[tuple[N, N]]
+
+
+class Control(Struct):
+    """Anything else."""
+
+    id: int | None = None
+    error: str | None = None
+
+
+class Book(Struct, Generic[N]):
+    """A snapshot."""
+
+    n: int
+    b: list[tuple[N, N]]
+
+
+class Problem(Struct):
+    """A refused snapshot."""
+
+    code: int
+
+
+class Market(Struct):
+    """A market."""
+
+    name: str
+    places: int
+
+
+class Small(DeclaredVenue):
+    """As little as a venue can be."""
+
+    id = "small"
+    facts = FACTS
+    limits = Limits(symbols_per_frame=2)
+    PUSH, CONTROL, BOOK, LISTING, PROBLEM = Push, Control, Book, list[Market], Problem
+    REST_BOOK = RestBook(
+        path="/v2/book", depth="limit", params={"id": "yes"}, weight=5, ending="/book"
+    )
+    LISTINGS = (Request(path="/markets"),)
+    CASE = "upper"
+    STREAM_PATH = "/ws"
+    default_depth = 50
+
+    def request(self, operation, symbols, number, now):
+        return [operation, symbols, number, now]
+
+    def read_push(self, push, session):
+        return (Delta(push.s, push.n - 1, push.n, push.b, []),)
+
+    def read_control(self, control, session, problem):
+        if control.id is None:
+            raise MalformedMessage(problem, "X")
+        if control.error:
+            return session.refused(control.id, control.error)
+        return session.confirmed(control.id)
+
+    def read_book(self, book, symbol, depth):
+        return Snapshot(symbol, book.n, book.b, [], depth)
+
+    def unknown(self, problem):
+        return "who?" if problem.code == 404 else None
+
+    def listed(self, answer):
+        for market in answer:
+            yield Instrument(symbol=market.name, price_step=step(market.places))
+
+
+# -- requests --------------------------------------------------------------------------
+
+
+def test_symbols_are_split_over_numbered_frames():
+    venue = Small()
+    session = venue.session()
+    asked = [json.loads(f) for f in venue.subscribe(["A", "B", "C"], session, 7.0)]
+    ended = [json.loads(f) for f in venue.unsubscribe(["A"], session, 8.0)]
+    assert asked == [["subscribe", ["A", "B"], 1, 7.0], ["subscribe", ["C"], 2, 7.0]]
+    assert ended == [["unsubscribe", ["A"], 3, 8.0]]
+
+
+@pytest.mark.parametrize(
+    ("frame", "messages"),
+    [
+        ('{"id":1}', (Subscribed(("A", "B")),)),
+        ('{"id":2}', (Unsubscribed(("A",)),)),
+        ('{"id":3}', ()),
+        ('{"id":1,"error":"no"}', (Rejected(("A", "B"), "no"),)),
+        ('{"id":2,"error":"no"}', ()),
+        ('{"id":3,"error":"no"}', (Rejected((), "no"),)),
+    ],
+)
+def test_answer_means_what_was_asked(frame, messages):
+    venue = Small()
+    session = venue.session()
+    venue.subscribe(["A", "B"], session, 0.0)
+    venue.unsubscribe(["A"], session, 0.0)
+    assert venue.parse(frame, session) == messages
+
+
+def test_refusal_that_is_not_final_names_nobody():
+    session = Requests()
+    session.add("subscribe", ["A"])
+    assert session.refused("1", "later", final=False) == (Rejected((), "later"),)
+
+
+def test_requests_that_are_never_answered_are_forgotten(monkeypatch):
+    monkeypatch.setattr(shared, "MAX_WAITING", 2)
+    session = Requests()
+    for symbol in "ABC":
+        session.add("subscribe", [symbol])
+    assert session.of(1) == (None, ())
+    assert session.of(2) == ("subscribe", ("B",))
+    assert session.number == 3
+
+
+# -- frames ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("numbers", "kind"), [(Decimal, str), (float, float)])
+def test_numbers_are_read_as_the_book_wants_them(numbers, kind):
+    venue = Small(numbers=numbers)
+    (delta,) = venue.parse('{"s":"A","n":3,"b":[["1.50","2"]]}', venue.session())
+    assert [type(value) for value in delta.bids[0]] == [kind, kind]
+    assert delta.bids == [(kind("1.50"), kind("2"))]
+
+
+def test_json_numbers_stay_exact():
+    class Numeric(Small):
+        JSON_NUMBERS = True
+
+    venue = Numeric()
+    (delta,) = venue.parse('{"s":"A","n":3,"b":[[0.1,2.50]]}', venue.session())
+    assert str(delta.bids[0]) == "(Decimal('0.1'), Decimal('2.50'))"
+
+
+@pytest.mark.parametrize(
+    ("frame", "symbol"), [("{}", "X"), ('{"s":', None), ('{"id":[]}', None)]
+)
+def test_unreadable_frame_is_told_of_before_it_is_raised(frame, symbol):
+    told = []
+
+    class Watched(Small):
+        def missed(self, session, symbol):
+            told.append(symbol)
+
+    with pytest.raises(MalformedMessage):
+        Watched().parse(frame, Requests())
+    assert told == [symbol]
+
+
+# -- REST ------------------------------------------------------------------------------
+
+
+def test_snapshot_is_asked_for_as_declared():
+    request = Small(depth=20).snapshot_request("A/B")
+    params = {"symbol": "A/B", "id": "yes", "limit": "20"}
+    assert request == Request(path="/v2/book", params=params, weight=5)
+
+
+@pytest.mark.parametrize(
+    ("url", "symbol"),
+    [
+        ("https://a.example/v1/book?symbol=A%2FB", "A/B"),
+        ("/v2/book?limit=5&symbol=A", "A"),
+        ("/v2/books?symbol=A", None),
+        ("/v2/book?limit=5", None),
+    ],
+)
+def test_snapshot_is_known_by_the_end_of_its_path(url, symbol):
+    assert Small().snapshot_symbol(url) == symbol
+
+
+def test_venue_without_rest_knows_no_snapshot():
+    class Streaming(Small):
+        REST_BOOK = None
+
+    assert Streaming().snapshot_symbol("/v2/book?symbol=A") is None
+
+
+def test_snapshot_is_read():
+    snapshot = Small().parse_snapshot(b'{"n":7,"b":[["1","2"]]}', "A", 50)
+    assert snapshot == Snapshot("A", 7, [("1", "2")], [], 50)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "words"),
+    [
+        ('{"code":404}', SubscriptionRejected, "who"),
+        ('{"code":500}', MalformedMessage, "snapshot"),
+        ("{", MalformedMessage, "snapshot"),
+    ],
+)
+def test_snapshot_that_is_none_is_refused(body, error, words):
+    with pytest.raises(error, match=words) as raised:
+        Small().parse_snapshot(body, "A", 50)
+    assert raised.value.symbol == "A"
+
+
+@pytest.mark.parametrize("places", [-65, 65, 10**9])
+def test_listing_with_impossible_steps_is_malformed(places):
+    with pytest.raises(MalformedMessage, match="instruments"):
+        Small().parse_instruments(json.dumps([{"name": "A", "places": places}]))
+
+
+@pytest.mark.parametrize("price", ["NaN", "-1", "Infinity"])
+def test_step_that_is_none_is_malformed(price):
+    class Stepped(Small):
+        def listed(self, answer):
+            yield Instrument(symbol="A", price_step=Decimal(price))
+
+    with pytest.raises(MalformedMessage, match="'A' has the step"):
+        Stepped().parse_instruments("[]")
+
+
+def test_listing_is_read():
+    markets = Small().parse_instruments('[{"name":"A","places":2}]')
+    assert markets == [Instrument(symbol="A", price_step=Decimal("0.01"))]
+    assert step(None) is None
