@@ -97,13 +97,15 @@ class Queries:
     """
     Read-only questions, shared by live and frozen books.
 
+    The examples below go on from this one.
+
     >>> from booksync.book import Book
     >>> from booksync.messages import Snapshot
-    >>> book = Book("X")
-    >>> asks = [("10", "3"), ("12", "1")]
-    >>> book.load(Snapshot("X", 1, [("9", "1"), ("8", "4")], asks))
-    >>> book.best_bid, book.spread
-    (Level(price=Decimal('9'), size=Decimal('1')), Decimal('1'))
+    >>> book = Book("X", numbers=float)
+    >>> bids, asks = [(9.0, 1.0), (8.0, 4.0)], [(10.0, 3.0), (12.0, 1.0)]
+    >>> book.load(Snapshot("X", 1, bids, asks))
+    >>> book
+    <Book X 9 x 10 at 1>
     """
 
     __slots__ = ()
@@ -152,17 +154,32 @@ class Queries:
 
     @property
     def best_bid(self) -> Level | None:
-        """Highest bid; ``None`` if there is none. O(1)."""
+        """
+        Highest bid; ``None`` if there is none. O(1).
+
+        >>> book.best_bid
+        Level(price=9.0, size=1.0)
+        """
         return self._bids.best()
 
     @property
     def best_ask(self) -> Level | None:
-        """Lowest ask; ``None`` if there is none. O(1)."""
+        """
+        Lowest ask; ``None`` if there is none. O(1).
+
+        >>> book.best_ask.price
+        10.0
+        """
         return self._asks.best()
 
     @property
     def spread(self) -> Number | None:
-        """Best ask less best bid, in price; ``None`` if a side is empty. O(1)."""
+        """
+        Best ask less best bid, in price; ``None`` if a side is empty. O(1).
+
+        >>> book.spread
+        1.0
+        """
         bid, ask = self._bids.best(), self._asks.best()
         if bid is None or ask is None:
             return None
@@ -171,7 +188,12 @@ class Queries:
 
     @property
     def mid(self) -> Number | None:
-        """Mean of the best prices; ``None`` if a side is empty. O(1)."""
+        """
+        Mean of the best prices; ``None`` if a side is empty. O(1).
+
+        >>> book.mid
+        9.5
+        """
         bid, ask = self._bids.best(), self._asks.best()
         if bid is None or ask is None:
             return None
@@ -183,12 +205,8 @@ class Queries:
         """
         Mean of the best prices, each weighted by the other side's size. O(1).
 
-        >>> from booksync.book import Book
-        >>> from booksync.messages import Snapshot
-        >>> book = Book("X")
-        >>> book.load(Snapshot("X", 1, [("9", "1")], [("10", "3")]))
         >>> book.microprice
-        Decimal('9.25')
+        9.25
         """
         bid, ask = self._bids.best(), self._asks.best()
         if bid is None or ask is None:
@@ -199,45 +217,94 @@ class Queries:
 
     @property
     def crossed(self) -> bool:
-        """Whether the best bid is above the best ask, or at it. O(1)."""
+        """
+        Whether the best bid is above the best ask, or at it. O(1).
+
+        >>> book.crossed
+        False
+        """
         bid, ask = self._bids.best(), self._asks.best()
         return bid is not None and ask is not None and bid[0] >= ask[0]
 
     @property
     def locked(self) -> bool:
-        """Whether the best bid is exactly at the best ask. O(1)."""
+        """
+        Whether the best bid is exactly at the best ask. O(1).
+
+        >>> book.locked
+        False
+        """
         bid, ask = self._bids.best(), self._asks.best()
         return bid is not None and ask is not None and bid[0] == ask[0]
 
     # -- levels ----------------------------------------------------------------------
 
     def bids(self, n: int | None = None) -> list[Level]:
-        """Return the best ``n`` bids, or all. O(n)."""
+        """
+        Return the best ``n`` bids, or all. O(n).
+
+        Beyond :meth:`knows` there may be more between them.
+
+        >>> book.bids(1)
+        [Level(price=9.0, size=1.0)]
+        """
         return self._bids.top(n)
 
     def asks(self, n: int | None = None) -> list[Level]:
-        """Return the best ``n`` asks, or all. O(n)."""
+        """
+        Return the best ``n`` asks, or all. O(n).
+
+        Beyond :meth:`knows` there may be more between them.
+
+        >>> [price for price, size in book.asks()]
+        [10.0, 12.0]
+        """
         return self._asks.top(n)
 
     def texts(self, side: SideName, n: int) -> list[tuple[str, str]]:
-        """Return the best ``n`` levels as text: no exponent, zeros as sent. O(n)."""
+        """
+        Return the best ``n`` levels as text: no exponent, zeros as sent. O(n).
+
+        >>> book.texts("ask", 1)
+        [('10', '3')]
+        """
         return self._side(side).texts(n)
 
     def level(self, side: SideName, rank: int) -> Level | None:
-        """Return the level that has ``rank`` better ones (0 = best). O(log n)."""
+        """
+        Return the level that has ``rank`` better ones (0 = best). O(log n).
+
+        >>> book.level("bid", 1)
+        Level(price=8.0, size=4.0)
+        """
         return self._side(side).at(rank)
 
     def rank(self, side: SideName, price: Number) -> int:
-        """Count the levels that are better than ``price``. O(log n)."""
+        """
+        Count the levels that are better than ``price``. O(log n).
+
+        >>> book.rank("ask", 12), book.rank("ask", 100)
+        (1, 2)
+        """
         return self._side(side).better(self._in_number(price))
 
     def size_at(self, side: SideName, price: Number) -> Number:
-        """Return the size at ``price``; 0 where there is no level. O(1)."""
+        """
+        Return the size at ``price``; 0 where there is no level. O(1).
+
+        >>> book.size_at("bid", 8), book.size_at("bid", 8.5)
+        (4.0, 0.0)
+        """
         size = self._side(side).size(self._in_number(price))
         return self._zero() if size is None else size
 
     def __iter__(self) -> Iterator[tuple[SideName, Level]]:
-        """Yield ``("bid", level)`` best first, then ``("ask", level)`` best first."""
+        """
+        Yield ``("bid", level)`` best first, then ``("ask", level)`` best first.
+
+        >>> [(side, price) for side, (price, size) in book][1:3]
+        [('bid', 8.0), ('ask', 10.0)]
+        """
         for level in self._bids:
             yield "bid", level
         for level in self._asks:
@@ -249,12 +316,9 @@ class Queries:
         """
         Return the levels from ``low`` to ``high``, both included. O(log n + k).
 
-        >>> from booksync.book import Book
-        >>> from booksync.messages import Snapshot
-        >>> book = Book("X")
-        >>> book.load(Snapshot("X", 1, [("9", "1"), ("8", "4")], []))
-        >>> book.between("bid", 8, 100).size
-        Decimal('5')
+        >>> levels, size, notional, complete = book.between("bid", 8, 100)
+        >>> size, notional, complete
+        (5.0, 41.0, True)
         """
         low, high = self._in_number(low), self._in_number(high)
         levels = self._side(side).between(low, high)
@@ -265,6 +329,9 @@ class Queries:
         Return the levels within ``bps`` basis points of the side's best price.
 
         O(log n + k).
+
+        >>> book.within("ask", 100).levels
+        [Level(price=10.0, size=3.0)]
         """
         best = self._side(side).best()
         if best is None:
@@ -294,11 +361,33 @@ class Queries:
             return True
         return bool(price >= edge if side == "bid" else price <= edge)
 
+    def knows(self, side: SideName, n: int | None = None) -> bool:
+        """
+        Say whether the best ``n`` levels, or all, lie in the known window. O(log n).
+
+        Beyond it a book holds what deltas brought, not what no snapshot showed.
+
+        >>> cut = Book("X", numbers=float)
+        >>> cut.load(Snapshot("X", 1, bids, asks, depth=2))
+        >>> cut.knows("bid", 2), cut.knows("bid", 3)
+        (True, False)
+
+        """
+        edge = self._edge(side)
+        if edge is None:
+            return True
+        last = None if n is None else self._side(side).at(n - 1)
+        return last is not None and self._known(side, last.price)
+
     def imbalance(self, n: int = 1) -> Number | None:
         """
         Return ``(bids - asks) / (bids + asks)`` over the best ``n`` sizes. O(n).
 
-        ``None`` if both sides are empty; 1 is all bids, -1 all asks.
+        ``None`` if both sides are empty; 1 is all bids, -1 all asks. Beyond
+        :meth:`knows` it is of the levels that are known.
+
+        >>> book.imbalance(), round(book.imbalance(2), 2)
+        (-0.5, 0.11)
         """
         with exactly():
             bids = sum((size for _, size in self._bids.top(n)), self._zero())
@@ -307,7 +396,14 @@ class Queries:
             return divide(bids - asks, total) if total else None
 
     def depth_curve(self, side: SideName, n: int | None = None) -> list[Level]:
-        """Return ``(price, size of all levels up to it)``, best first. O(n)."""
+        """
+        Return ``(price, size of all levels up to it)``, best first. O(n).
+
+        Beyond :meth:`knows` it is of the levels that are known.
+
+        >>> book.depth_curve("bid")
+        [Level(price=9.0, size=1.0), Level(price=8.0, size=5.0)]
+        """
         total = self._zero()
         curve = []
         with exactly():
@@ -322,6 +418,8 @@ class Queries:
         """
         Group levels to multiples of ``tick``: bids down, asks up. O(n) levels read.
 
+        Groups beyond the window hold the levels that are known.
+
         Args:
             side: Which side.
             tick: Width of a group, in price.
@@ -329,6 +427,9 @@ class Queries:
 
         Raises:
             ConfigurationError: If ``tick`` is not positive.
+
+        >>> book.grouped("ask", 5)
+        [Level(price=10.0, size=3.0), Level(price=15.0, size=1.0)]
 
         """
         width = self._in_number(tick)
@@ -367,13 +468,11 @@ class Queries:
         Raises:
             ConfigurationError: Unless exactly one of them is given, and not negative.
 
-        >>> from booksync.book import Book
-        >>> from booksync.messages import Snapshot
-        >>> book = Book("X")
-        >>> book.load(Snapshot("X", 1, [], [("10", "3"), ("12", "1")]))
         >>> fill = book.fill("buy", size=4)
         >>> fill.average, fill.worst, fill.slippage_bps
-        (Decimal('10.5'), Decimal('12'), Decimal('500.0'))
+        (10.5, 12.0, 500.0)
+        >>> book.fill("sell", notional=25).filled
+        3.0
 
         """
         wanted = size if notional is None else notional
@@ -420,7 +519,12 @@ class Queries:
         return Fill(filled, spent, average, worst, reached, slippage, done, complete)
 
     def size_until(self, side: SideName, price: Number) -> Range:
-        """Return what stands from the best price to a limit ``price``. O(log n + k)."""
+        """
+        Return what stands from the best price to a limit ``price``. O(log n + k).
+
+        >>> book.size_until("ask", 11).size
+        3.0
+        """
         limit = self._in_number(price)
         if side == "bid":
             levels = self._side(side).between(limit, None)
@@ -431,7 +535,12 @@ class Queries:
     # -- the whole -------------------------------------------------------------------
 
     def freeze(self) -> FrozenBook:
-        """Copy both sides as they are now, immutable. O(n)."""
+        """
+        Copy both sides as they are now, immutable. O(n).
+
+        >>> book.freeze() == book
+        True
+        """
         return FrozenBook(self)
 
     def frozen_sides(self) -> tuple[FrozenLadder, FrozenLadder]:
@@ -443,6 +552,9 @@ class Queries:
         SHA-256 over all levels as canonical decimals, best first, bids first. O(n).
 
         The lines are ``b <price> <size>`` and ``a <price> <size>``.
+
+        >>> book.digest()[:8]
+        '60e91f3e'
         """
         sha = hashlib.sha256()
         for mark, side in (("b", self._bids), ("a", self._asks)):
@@ -452,7 +564,12 @@ class Queries:
         return sha.hexdigest()
 
     def __len__(self) -> int:
-        """Count the levels of both sides. O(1)."""
+        """
+        Count the levels of both sides. O(1).
+
+        >>> len(book)
+        4
+        """
         return len(self._bids) + len(self._asks)
 
     def __bool__(self) -> bool:
@@ -460,7 +577,12 @@ class Queries:
         return True
 
     def __eq__(self, other: object) -> bool:
-        """Whether both have the same levels. O(n)."""
+        """
+        Whether both have the same levels. O(n).
+
+        >>> book == Book("Y")
+        False
+        """
         if not isinstance(other, Queries):
             return NotImplemented
         return self.bids() == other.bids() and self.asks() == other.asks()
@@ -473,6 +595,10 @@ class Queries:
 
         Raises:
             ConfigurationError: If numpy is not installed.
+
+        >>> bids, asks = book.to_numpy()  # doctest: +SKIP
+        >>> asks.shape  # doctest: +SKIP
+        (2, 2)
 
         """
         numpy = _imported("numpy")
@@ -488,6 +614,9 @@ class Queries:
 
         Raises:
             ConfigurationError: If pandas is not installed.
+
+        >>> list(book.to_frame())  # doctest: +SKIP
+        ['side', 'price', 'size']
 
         """
         rows = [("bid", *level) for level in self.bids(n)]

@@ -364,6 +364,7 @@ READS = {
     "fill": lambda book: book.fill("buy", size=1),
     "fill nothing": lambda book: book.fill("buy", size=0),
     "size_until": lambda book: book.size_until("bid", 1),
+    "knows": lambda book: book.knows("bid"),
     "imbalance": lambda book: book.imbalance(),
     "depth_curve": lambda book: book.depth_curve("bid"),
     "grouped": lambda book: book.grouped("bid", 1),

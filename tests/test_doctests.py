@@ -28,9 +28,27 @@ def examples_of(name):
 def test_examples_are_true(name):
     runner = doctest.DocTestRunner(verbose=False)
     report = []
-    for test in examples_of(name):
+    tests = examples_of(name)
+    by_name = {test.name: test for test in tests}
+    for test in tests:
+        owner = by_name.get(test.name.rpartition(".")[0])
+        for example in owner.examples if owner else ():
+            exec(example.source, test.globs)
         runner.run(test, out=report.append)
     assert not runner.summarize(verbose=False).failed, "".join(report)
+
+
+def test_every_query_has_an_example():
+    found = {test.name for test in examples_of("booksync.queries")}
+    queries = booksync.Book.__mro__[1]
+    assert queries.__name__ == "Queries"
+    names = {
+        name
+        for name, value in vars(queries).items()
+        if not name.startswith("_") and (callable(value) or isinstance(value, property))
+    }
+    without = {n for n in names if f"booksync.queries.Queries.{n}" not in found}
+    assert without == {"frozen_sides"}  # not asked by users
 
 
 def test_examples_are_found():

@@ -345,6 +345,17 @@ def cut(numbers):
     return book
 
 
+def test_levels_inside_the_window_are_known_and_beyond_it_are_not(cut):
+    for book in (cut, cut.freeze()):
+        for side in ("bid", "ask"):
+            assert [book.knows(side, n) for n in (1, 2, 3, 5, None)] == [
+                True, True, False, False, False,
+            ]  # fmt: skip
+    whole = made([("9", "1")], [], cut.numbers)
+    assert whole.knows("bid", 5)
+    assert whole.knows("ask")
+
+
 def test_ranges_inside_the_window_are_complete_and_beyond_it_are_not(cut):
     for book in (cut, cut.freeze()):
         assert book.between("bid", 8, 9).complete
