@@ -15,23 +15,22 @@ is verified (option ``checksum=ignore`` to leave it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.base import Texts
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Texts, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -52,10 +51,6 @@ N = TypeVar("N")
 Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: No such channel or instrument, bad parameter.
 REFUSED = {30001, 30016}
-ACKS: Mapping[str, type[Subscribed | Unsubscribed]] = {
-    "subscribe": Subscribed,
-    "unsubscribe": Unsubscribed,
-}
 
 
 class Arg(Struct, frozen=True):
@@ -120,7 +115,7 @@ class Listing(Struct):
     data: list[Listed]
 
 
-class Bitget(Venue):
+class Bitget(DeclaredVenue):
     """Bitget spot and futures, one market by option."""
 
     id = "bitget"
@@ -155,6 +150,8 @@ class Bitget(Venue):
     heartbeat = Heartbeat(interval=30.0, silence=75.0)
     WS_URL = "wss://ws.bitget.com"
     REST_URL = "https://api.bitget.com"
+    PONG = "pong"
+    PUSH, CONTROL, LISTING = Push, Control, Listing
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "version": ("v2", "v3"),
         "market": ("spot", "usdt-futures", "usdc-futures", "coin-futures"),
@@ -162,10 +159,8 @@ class Bitget(Venue):
     }
 
     def setup(self) -> None:
-        """Make the decoders."""
-        self._push = self.decoder(Push, self.text)
-        self._control = self.decoder(Control)
-        self._listing = self.decoder(Listing)
+        """Each connection serves one market of one generation."""
+        super().setup()
         self._market = self.options["market"].upper()
         self._verify = self.options["checksum"] == "verify"
 
@@ -173,24 +168,11 @@ class Bitget(Venue):
         """Both generations serve the same books."""
         return f"{base}/{self.options['version']}/ws/public"
 
-    def subscribe(
-        self, symbols: Sequence[str], session: None, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"op":"subscribe","args":[{"instType":"SPOT","channel":"books",…}]}``."""
-        return self._frames("subscribe", symbols)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: None, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols)
-
-    def _frames(self, operation: str, symbols: Sequence[str]) -> list[str | bytes]:
-        args = [self._arg(symbol) for symbol in symbols]
-        step = self.limits.symbols_per_frame
-        parts = [args[start : start + step] for start in range(0, len(args), step)]
-        frames = [{"op": operation, "args": part} for part in parts]
-        return [msgspec.json.encode(frame).decode() for frame in frames]
+        return {"op": operation, "args": [self._arg(symbol) for symbol in symbols]}
 
     def _arg(self, symbol: str) -> dict[str, str]:
         if self.options["version"] == "v3":
@@ -198,16 +180,12 @@ class Bitget(Venue):
             return {"instType": market, "topic": "books", "symbol": symbol}
         return {"instType": self._market, "channel": "books", "instId": symbol}
 
-    def ping(self, session: None, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """Text, not JSON; the answer is the text ``pong``."""
         return "ping"
 
-    def parse(self, frame: str | bytes, session: None) -> Sequence[Message]:
-        """Read a push of books, an acknowledgement or an error."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, error)
+    def read_push(self, push: Push[Any], session: Requests) -> Sequence[Message]:
+        """Nothing of another market or channel."""
         symbol = self._ours(push.arg)
         if symbol is None:
             return ()
@@ -222,35 +200,22 @@ class Bitget(Venue):
         symbol = arg.instId or arg.symbol
         return symbol if symbol and arg.instType.upper() == self._market else None
 
-    def _snapshot(self, symbol: str, book: Any) -> Snapshot:
+    def _snapshot(self, symbol: str, book: Book[Any]) -> Snapshot:
         bids, asks = self._sides(symbol, book)
-        return Snapshot(
-            symbol,
-            book.seq,
-            bids,
-            asks,
-            # The cut differs by product: the longer side may be cut, a shorter isn't.
-            depth=max(len(bids), len(asks)) or None,
-            time=book.ts / 1000,
-            checksum=self._checksum(book),
-        )
+        # The cut differs by product: the longer side may be cut, a shorter isn't.
+        depth = max(len(bids), len(asks)) or None
+        check = self._checksum(book)
+        return Snapshot(symbol, book.seq, bids, asks, depth, book.ts / 1000, check)
 
-    def _delta(self, symbol: str, book: Any) -> Delta:
+    def _delta(self, symbol: str, book: Book[Any]) -> Delta:
         bids, asks = self._sides(symbol, book)
-        if book.pseq is None or book.pseq < 0:
-            raise MalformedMessage(f"pseq={book.pseq}, seq={book.seq}", symbol)
-        return Delta(
-            symbol,
-            book.pseq,
-            book.seq,
-            bids,
-            asks,
-            book.ts / 1000,
-            self._checksum(book),
-            # Chained although numbers fall ("symbol maintenance"): goes on. From 0:
-            # the numbering was restarted, no book stands at 0.
-            book.seq <= book.pseq or book.pseq == 0,
-        )
+        prev, last, check = book.pseq, book.seq, self._checksum(book)
+        if prev is None or prev < 0:
+            raise MalformedMessage(f"pseq={prev}, seq={last}", symbol)
+        # Chained although numbers fall ("symbol maintenance"): goes on. From 0: the
+        # numbering was restarted, no book stands at 0.
+        reset = last <= prev or prev == 0
+        return Delta(symbol, prev, last, bids, asks, book.ts / 1000, check, reset)
 
     def _sides(self, symbol: str, book: Any) -> tuple[Any, Any]:
         bids = book.bids if book.b is None else book.b
@@ -262,19 +227,20 @@ class Bitget(Venue):
     def _checksum(self, book: Any) -> int | None:
         return book.checksum or None if self._verify else None
 
-    def _parse_other(self, frame: str | bytes, error: Exception) -> Sequence[Message]:
-        if frame in {"pong", b"pong"}:
-            return ()
-        control: Control = self.decode(self._control, frame)
+    def read_control(
+        self, control: Control, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """Each answer repeats its ``arg``; ids are not sent."""
         symbol = self._ours(control.arg)
         if control.event == "error":
             named = (symbol,) if symbol and control.code in REFUSED else ()
             return (Rejected(named, f"{control.msg} (code {control.code})"),)
         if control.event:
-            done = ACKS.get(control.event)
-            return (done((symbol,)),) if symbol and done else ()
+            if symbol is None or control.event not in {"subscribe", "unsubscribe"}:
+                return ()
+            return (acknowledged(control.event, [symbol]),)
         if symbol or control.arg == Arg():
-            raise MalformedMessage(str(error), symbol)
+            raise MalformedMessage(problem, symbol)
         return ()  # another channel or market
 
     def checksum(
@@ -293,29 +259,22 @@ class Bitget(Venue):
         product = {"productType": self._market}
         return (Request(path="/api/v2/mix/market/contracts", params=product),)
 
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """Steps, or numbers of decimals, whichever the listing gives."""
-        listing: Listing = self.decode(self._listing, body)
-        if listing.code != "00000":
-            raise MalformedMessage(f"instruments: code {listing.code}")
-        try:
-            return [_instrument(entry) for entry in listing.data]
-        except ArithmeticError as error:
-            raise MalformedMessage(f"instruments: {error!r}") from None
+        if answer.code != "00000":
+            raise ValueError(f"code {answer.code}")
+        return map(_instrument, answer.data)
 
 
 def _instrument(entry: Listed) -> Instrument:
     places = entry.pricePrecision if entry.pricePlace is None else entry.pricePlace
     price, size = entry.priceMultiplier, entry.quantityMultiplier
-    if price is None and places is not None:
-        price = entry.priceEndStep.scaleb(-places)
-    if size is None:
-        size = entry.sizeMultiplier
-    if size is None and entry.quantityPrecision is not None:
-        size = Decimal(1).scaleb(-entry.quantityPrecision)
+    unit = step(places)
+    if price is None and unit is not None:
+        price = entry.priceEndStep * unit
     return Instrument(
         symbol=entry.symbol,
         price_step=price,
-        size_step=size,
+        size_step=size or entry.sizeMultiplier or step(entry.quantityPrecision),
         active=(entry.status or entry.symbolStatus) in {"online", "normal"},
     )

@@ -13,7 +13,7 @@ Every frame has a ``cs``, whose algorithm nobody knows: it is not read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -21,16 +21,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Reply,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.messages import Delta, Message, Reply, Snapshot, Subscribed
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, Row, pairs
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -50,21 +42,13 @@ N = TypeVar("N")
 Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: Unknown symbol, depth or channel.
 REFUSED = 40003
-SUBSCRIBE = "subscribe"
-
-
-class Level(Struct, Generic[N], array_like=True, gc=False):
-    """``["2749.62","0.2008","2"]``: price, size, orders."""
-
-    price: N
-    size: N
 
 
 class Sides(Struct, Generic[N], gc=False):
     """The levels of a delta."""
 
-    asks: list[Level[N]]
-    bids: list[Level[N]]
+    asks: list[Row[N]]
+    bids: list[Row[N]]
 
 
 class Item(Struct, Generic[N], gc=False):
@@ -74,8 +58,8 @@ class Item(Struct, Generic[N], gc=False):
     t: Integer
     pu: Integer | None = None
     update: Sides[N] | None = None
-    asks: list[Level[N]] | None = None
-    bids: list[Level[N]] | None = None
+    asks: list[Row[N]] | None = None
+    bids: list[Row[N]] | None = None
 
 
 class Result(Struct, Generic[N], gc=False):
@@ -133,16 +117,7 @@ class Listing(Struct):
     result: Listings
 
 
-class Session:
-    """The requests of one connection: id -> (method, symbol)."""
-
-    __slots__ = ("requests",)
-
-    def __init__(self) -> None:
-        self.requests: dict[int, tuple[str, str]] = {}
-
-
-class CryptoCom(Venue):
+class CryptoCom(DeclaredVenue):
     """Crypto.com Exchange: spot, perpetuals, futures."""
 
     id = "crypto_com"
@@ -172,136 +147,84 @@ class CryptoCom(Venue):
     heartbeat = Heartbeat(silence=65.0)  # the venue asks every 30 s
     WS_URL = "wss://stream.crypto.com/exchange/v1/market"
     REST_URL = "https://api.crypto.com"
+    PUSH, CONTROL, LISTING = Push, Control, Listing
+    LISTINGS = (Request(path="/exchange/v1/public/get-instruments"),)
     DEPTHS = (10, 50)
     default_depth = 50
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("10ms", "100ms")}
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._push = self.decoder(Push, self.text)
-        self._control = self.decoder(Control)
-        self._listing = self.decoder(Listing)
-        self._speed = int(self.options["speed"].removesuffix("ms"))
-        vars(self)["facts"] = msgspec.structs.replace(self.facts, levels=self.depth)
+        """The venue keeps as many levels as it is asked for."""
+        super().setup()
+        self.amend(levels=self.depth)
 
-    def session(self) -> Session:
-        """Ids of this connection's requests."""
-        return Session()
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"id":1,"method":"subscribe","params":{…},"nonce":1790114272304}``."""
-        mode = {
-            "book_subscription_type": "SNAPSHOT_AND_UPDATE",
-            "book_update_frequency": self._speed,
+        params: dict[str, object] = {
+            "channels": [f"book.{symbol}.{self.depth}" for symbol in symbols]
         }
-        return [self._frame(SUBSCRIBE, name, mode, session, now) for name in symbols]
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``, without the mode."""
-        return [self._frame("unsubscribe", name, {}, session, now) for name in symbols]
-
-    def _frame(
-        self,
-        method: str,
-        symbol: str,
-        mode: Mapping[str, Any],
-        session: Session,
-        now: float,
-    ) -> str:
-        number = len(session.requests) + 1
-        session.requests[number] = (method, symbol)
-        params = {"channels": [f"book.{symbol}.{self.depth}"], **mode}
+        if operation == "subscribe":
+            params["book_subscription_type"] = "SNAPSHOT_AND_UPDATE"
+            params["book_update_frequency"] = int(self.options["speed"][:-2])
         nonce = round(now * 1000)
-        request = {"id": number, "method": method, "params": params, "nonce": nonce}
-        return msgspec.json.encode(request).decode()
+        return {"id": number, "method": operation, "params": params, "nonce": nonce}
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a push, a heartbeat, an acknowledgement or an error."""
-        try:
-            result = self._push.decode(frame).result
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, error)
+    def read_push(self, push: Push[Any], session: Requests) -> Sequence[Message]:
+        """Another depth has the same numbers, but is another book."""
+        result = push.result
         if result.depth != self.depth:
-            return ()  # the same numbers, but another book
+            return ()
         make = self._delta if result.channel == "book.update" else self._snapshot
         return [make(result.instrument_name, item) for item in result.data]
 
-    def _snapshot(self, symbol: str, item: Any) -> Snapshot:
+    def _snapshot(self, symbol: str, item: Item[Any]) -> Snapshot:
         if item.bids is None or item.asks is None or item.u < 0:
             raise MalformedMessage("a side is missing, or u is negative", symbol)
-        return Snapshot(
-            symbol,
-            item.u,
-            [(level.price, level.size) for level in item.bids],
-            [(level.price, level.size) for level in item.asks],
-            depth=self.depth,
-            time=item.t / 1000,
-        )
+        bids, asks = pairs(item.bids), pairs(item.asks)
+        return Snapshot(symbol, item.u, bids, asks, self.depth, item.t / 1000)
 
-    def _delta(self, symbol: str, item: Any) -> Delta:
-        update = item.update
-        if update is None or item.pu is None or not 0 <= item.pu <= item.u:
-            raise MalformedMessage(f"pu={item.pu}, u={item.u}", symbol)
-        return Delta(
-            symbol,
-            item.pu,
-            item.u,
-            [(level.price, level.size) for level in update.bids],
-            [(level.price, level.size) for level in update.asks],
-            item.t / 1000,
-            # Equal numbers are a sign of life, and empty; if not, it still counts.
-            reset=item.pu == item.u and bool(update.bids or update.asks),
-        )
+    def _delta(self, symbol: str, item: Item[Any]) -> Delta:
+        update, prev, last = item.update, item.pu, item.u
+        if update is None or prev is None or not 0 <= prev <= last:
+            raise MalformedMessage(f"pu={prev}, u={last}", symbol)
+        bids, asks = pairs(update.bids), pairs(update.asks)
+        # Equal numbers are a sign of life, and empty; if not, it still counts.
+        reset = prev == last and bool(bids or asks)
+        return Delta(symbol, prev, last, bids, asks, item.t / 1000, reset=reset)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, error: Exception
+    def read_control(
+        self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """A heartbeat wants an answer; a refusal names its request."""
         if control.method == "public/heartbeat":
             answer = {"id": control.id, "method": "public/respond-heartbeat"}
             return (Reply(msgspec.json.encode(answer).decode()),)
         kind = control.result
         if kind is not None:
             if kind.channel in {"book", "book.update"}:
-                raise MalformedMessage(str(error), kind.instrument_name)
+                raise MalformedMessage(problem, kind.instrument_name)
             return ()  # another channel
         if not control.method:
             raise MalformedMessage("neither a book nor an answer")
-        return self._parse_answer(control, session)
-
-    def _parse_answer(self, control: Control, session: Session) -> Sequence[Message]:
-        method, symbol = session.requests.get(control.id, ("", ""))
         if control.code:
-            if method == "unsubscribe":
-                return ()
-            refused = method and control.code == REFUSED
             reason = f"{control.message} (code {control.code})"
-            return (Rejected((symbol,) if refused else (), reason),)
-        if method == "unsubscribe":
-            return (Unsubscribed((symbol,)),)
+            return session.refused(control.id, reason, final=control.code == REFUSED)
+        if control.method == "unsubscribe":
+            return session.confirmed(control.id)
         name, _, depth = control.channel.removeprefix("book.").rpartition(".")
         ours = control.channel.startswith("book.") and depth == str(self.depth)
-        return (Subscribed((name,)),) if ours and control.method == SUBSCRIBE else ()
+        return (Subscribed((name,)),) if ours and control.method == "subscribe" else ()
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /exchange/v1/public/get-instruments``."""
-        return (Request(path="/exchange/v1/public/get-instruments"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``price_tick_size`` and ``qty_tick_size``."""
-        listing: Listing = self.decode(self._listing, body)
-        if listing.code:
-            raise MalformedMessage(f"instruments: code {listing.code}")
-        return [
-            Instrument(
+        if answer.code:
+            raise ValueError(f"code {answer.code}")
+        for entry in answer.result.data:
+            yield Instrument(
                 symbol=entry.symbol,
                 price_step=entry.price_tick_size,
                 size_step=entry.qty_tick_size,
                 active=entry.tradable,
             )
-            for entry in listing.result.data
-        ]

@@ -155,6 +155,8 @@ class DeclaredVenue(Venue):
     LISTINGS: ClassVar[Sequence[Request]] = ()
     #: How symbols are spelled.
     CASE: ClassVar[Literal["upper", "lower", "as-is"]] = "as-is"
+    #: Text that answers a ping, where it is not JSON.
+    PONG: ClassVar[str | None] = None
     #: What is put behind the base URL of the stream.
     STREAM_PATH: ClassVar[str] = ""
 
@@ -244,6 +246,8 @@ class DeclaredVenue(Venue):
     def _parse_control(
         self, frame: str | bytes, session: Any, problem: str
     ) -> Sequence[Message]:
+        if self.PONG is not None and frame in {self.PONG, self.PONG.encode()}:
+            return ()
         try:
             control = self.decode(self._control, frame)
             return self.read_control(control, session, problem)

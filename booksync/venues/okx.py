@@ -178,6 +178,7 @@ class Okx(DeclaredVenue):
         Request(path="/api/v5/public/instruments", params={"instType": kind})
         for kind in ("SPOT", "SWAP", "FUTURES")  # options want a family besides
     )
+    PONG = "pong"
     PUSH, CONTROL = Push, Control
     BOOK, LISTING = BookAnswer, Answer[Listed]
     DEPTHS = (LEVELS,)
@@ -204,10 +205,6 @@ class Okx(DeclaredVenue):
     def ping(self, session: Session, now: float) -> str:
         """Text, not JSON; the answer is the text ``pong``."""
         return "ping"
-
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a push of books, an acknowledgement, an error or a notice."""
-        return () if frame in {"pong", b"pong"} else super().parse(frame, session)
 
     def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
         """Usually ``data`` has one element."""

@@ -14,6 +14,7 @@ import pytest
 from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.messages import Delta, Rejected, Snapshot, Subscribed, Unsubscribed
 from booksync.venues.bitget import Bitget
+from booksync.venues.declared import Requests
 from tests.captures import manifest, needs_captures, records
 
 FUTURES = Bitget(options={"market": "usdt-futures"})
@@ -162,7 +163,7 @@ def test_frames_that_do_not_concern_our_books(raw):
     ],
 )
 def test_requests_of_the_sheet(operation, venue, arg):
-    frames = getattr(venue, operation)(["BTCUSDT"], None, 0.0)
+    frames = getattr(venue, operation)(["BTCUSDT"], Requests(), 0.0)
     assert frames == [f'{{"op":"{operation}","args":[{arg}]}}']
 
 
@@ -174,7 +175,7 @@ def test_generations_have_their_own_paths():
 
 def test_frames_hold_ten_books_each():
     names = [f"S{number}" for number in range(25)]
-    frames = [json.loads(raw) for raw in V3.subscribe(names, None, 0.0)]
+    frames = [json.loads(raw) for raw in V3.subscribe(names, Requests(), 0.0)]
     assert [len(frame["args"]) for frame in frames] == [10, 10, 5]
     assert [arg["symbol"] for frame in frames for arg in frame["args"]] == names
 
