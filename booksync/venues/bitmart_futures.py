@@ -11,23 +11,21 @@ the same group, which is what a gap costs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Requests,
+    acknowledged,
+    pairs,
 )
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -43,7 +41,7 @@ from booksync.venues.facts import (
 __all__ = ["BitMartFutures"]
 
 N = TypeVar("N")
-Count = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+Count = Annotated[int, Meta(ge=1, le=2**62)]
 CHANNEL = "futures/depthIncrease"
 
 
@@ -51,7 +49,7 @@ class Level(Struct, Generic[N], gc=False):
     """``{"price":"86659","vol":"18074"}``; ``vol`` in contracts."""
 
     price: N
-    vol: N
+    size: N = field(name="vol")
 
 
 class Book(Struct, Generic[N], gc=False):
@@ -110,16 +108,17 @@ class Details(Struct):
     data: Contracts
 
 
-class Session:
+class Session(Requests):
     """Groups seen on one connection, with the symbol that each one carries."""
 
     __slots__ = ("groups",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.groups: dict[str, str] = {}
 
 
-class BitMartFutures(Venue):
+class BitMartFutures(DeclaredVenue):
     """BitMart perpetuals; sizes in contracts."""
 
     id = "bitmart_futures"
@@ -145,123 +144,79 @@ class BitMartFutures(Venue):
     heartbeat = Heartbeat(interval=10.0, silence=30.0)  # closed after 20 s idle
     WS_URL = "wss://openapi-ws-v2.bitmart.com/api?protocol=1.1"
     REST_URL = "https://api-cloud-v2.bitmart.com"
+    PUSH, CONTROL, LISTING = Grouped, Control, Details
+    LISTINGS = (Request(path="/contract/public/details"),)
+    CASE = "upper"
     DEPTHS: ClassVar[tuple[int, ...]] = (5, 20, 50)
     default_depth = 50
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("100ms", "200ms")}
-
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._grouped = self.decoder(Grouped, self.text)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case: ``BTCUSDT``."""
-        return super().prepare(symbol).upper()
 
     def session(self) -> Session:
         """Groups of this connection."""
         return Session()
 
-    def _group(self, symbol: str) -> str:
-        return f"{CHANNEL}{self.depth}:{symbol}@{self.options['speed']}"
-
-    def _frame(self, action: str, symbols: Sequence[str]) -> str:
-        args = [self._group(symbol) for symbol in symbols]
-        return msgspec.json.encode({"action": action, "args": args}).decode()
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: str, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"action":"subscribe","args":["futures/depthIncrease50:…@100ms"]}``."""
-        return self._frames("subscribe", symbols)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols)
-
-    def _frames(self, action: str, symbols: Sequence[str]) -> list[str | bytes]:
-        step = self.limits.symbols_per_frame
-        return [
-            self._frame(action, symbols[at : at + step])
-            for at in range(0, len(symbols), step)
-        ]
+        speed = self.options["speed"]
+        args = [f"{CHANNEL}{self.depth}:{symbol}@{speed}" for symbol in symbols]
+        return {"action": operation, "args": args}
 
     def snapshot_frame(self, symbol: str, session: Session, now: float) -> str:
         """The same with ``request``; the answer is a snapshot on the same group."""
-        return self._frame("request", (symbol,))
+        request = self.request("request", (symbol,), 0, now)
+        return msgspec.json.encode(request).decode()
 
     def ping(self, session: Session, now: float) -> str:
         """JSON: the text ``ping`` is refused."""
         return '{"action":"ping"}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a snapshot, a delta, an acknowledgement or an error."""
-        try:
-            grouped = self._grouped.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, str(error))
-        book, group = grouped.data, grouped.group
+    def read_push(self, push: Grouped[Any], session: Session) -> Sequence[Message]:
+        """A group carries one symbol."""
+        book, group = push.data, push.group
         if session.groups.get(group) != book.symbol:
             if not group.startswith(CHANNEL) or _symbol(group) != book.symbol:
                 raise MalformedMessage(f"{book.symbol!r} in the group {group!r}")
             session.groups[group] = book.symbol
-        return (self._message(book),)
-
-    def _message(self, book: Any) -> Message:
         version, symbol = book.version, book.symbol
-        bids = [(level.price, level.vol) for level in book.bids]
-        asks = [(level.price, level.vol) for level in book.asks]
+        bids, asks = pairs(book.bids), pairs(book.asks)
         time = book.ms_t / 1000 if book.ms_t else None
         if book.type == "snapshot":
-            return Snapshot(symbol, version, bids, asks, depth=self.depth, time=time)
-        return Delta(symbol, version - 1, version, bids, asks, time)
+            return (Snapshot(symbol, version, bids, asks, self.depth, time),)
+        return (Delta(symbol, version - 1, version, bids, asks, time),)
 
-    def _parse_other(self, frame: str | bytes, reason: str) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+    def read_control(
+        self, control: Control, session: Session, problem: str
+    ) -> Sequence[Message]:
+        """One answer a topic; a refusal may name it only in the request it repeats."""
         if not control.action and control.group.startswith(CHANNEL):
-            raise MalformedMessage(reason, _symbol(control.group))
-        if control.action in ("subscribe", "unsubscribe"):
-            return _answer(control)
-        if control.action or control.group:
+            raise MalformedMessage(problem, _symbol(control.group))
+        if not control.action and not control.group:
+            raise MalformedMessage("neither a book nor an answer")
+        if control.action not in {"subscribe", "unsubscribe"}:
             return ()  # a pong, the receipt of a request, another channel
-        raise MalformedMessage("neither a book nor an answer")
+        asked = control.request.args if control.request else []
+        groups = [control.group] if control.group else asked
+        symbols = tuple(filter(None, map(_symbol, groups)))
+        if control.success:
+            return (acknowledged(control.action, symbols),)
+        if control.action == "unsubscribe":
+            return ()
+        return (Rejected(symbols, control.error or "no reason given"),)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /contract/public/details``."""
-        return (Request(path="/contract/public/details"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Details) -> Iterable[Instrument]:
         """``price_precision`` and ``vol_precision`` are steps, not digits."""
-        details: Details = self.decode(self.decoder(Details), body)
-        return [
-            Instrument(
+        for entry in answer.data.symbols:
+            yield Instrument(
                 symbol=entry.symbol,
                 price_step=entry.price_precision,
                 size_step=entry.vol_precision,
                 active=entry.status == "Trading",
                 extra={"contract_size": entry.contract_size},
             )
-            for entry in details.data.symbols
-        ]
 
 
 def _symbol(group: str) -> str:
     """``BTCUSDT`` of ``futures/depthIncrease50:BTCUSDT@100ms``."""
     return group.partition(":")[2].partition("@")[0]
-
-
-def _answer(control: Control) -> Sequence[Message]:
-    """One answer a topic; a refusal may name it only in the request it repeats."""
-    asked = control.request.args if control.request else []
-    groups = [control.group] if control.group else asked
-    symbols = tuple(filter(None, map(_symbol, groups)))
-    if not control.success:
-        if control.action == "unsubscribe":
-            return ()
-        return (Rejected(symbols, control.error or "no reason given"),)
-    if control.action == "subscribe":
-        return (Subscribed(symbols),)
-    return (Unsubscribed(symbols),)

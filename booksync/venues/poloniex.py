@@ -12,23 +12,23 @@ has lost connection with the server and must re-subscribe": an update carries
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.base import UNREADABLE
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -45,10 +45,9 @@ __all__ = ["Poloniex"]
 
 N = TypeVar("N")
 #: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 CHANNEL = "book_lv2"
 LEVELS = 20
-Places = Annotated[int, msgspec.Meta(ge=0, le=30)]
 
 
 class Spot(Struct, Generic[N], gc=False):
@@ -109,8 +108,8 @@ class Control(Struct):
 class Trade(Struct):
     """Decimal places of a spot market."""
 
-    priceScale: Places  # noqa: N815 - the venue's name
-    quantityScale: Places  # noqa: N815
+    priceScale: int  # noqa: N815 - the venue's name
+    quantityScale: int  # noqa: N815
 
 
 class Market(Struct):
@@ -136,7 +135,7 @@ class Contracts(Struct):
     data: list[Contract]
 
 
-class Poloniex(Venue):
+class Poloniex(DeclaredVenue):
     """Poloniex spot (``BTC_USDT``), or futures (``BTC_USDT_PERP``) by option."""
 
     id = "poloniex"
@@ -163,118 +162,100 @@ class Poloniex(Venue):
     heartbeat = Heartbeat(interval=15.0, silence=40.0)
     WS_URL = "wss://ws.poloniex.com"
     REST_URL = "https://api.poloniex.com"
+    PUSH, CONTROL, LISTING = SpotFrame, Control, list[Market]
+    LISTINGS = (Request(path="/markets"),)
+    CASE = "upper"
+    STREAM_PATH = "/ws/public"
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"market": ("spot", "futures")}
 
     def setup(self) -> None:
-        """Make the decoders for the market and the number type."""
+        """Futures have a stream, a spelling and a listing of their own."""
+        super().setup()
         self._futures = self.options["market"] == "futures"
-        kind = FuturesFrame if self._futures else SpotFrame
-        self._frame = self.decoder(kind, self.text)
-        self._control = self.decoder(Control)
         self._named = self.decoder(list[Named])
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case."""
-        return super().prepare(symbol).upper()
+        if self._futures:
+            self._push = self.wire_decoder(FuturesFrame)
+            self._listing = self.decoder(Contracts)
 
     def stream_url(self, base: str, answer: bytes | None = None) -> str:
         """Spot and futures have paths of their own."""
-        return base + ("/ws/v3/public" if self._futures else "/ws/public")
+        return base + ("/ws/v3/public" if self._futures else self.STREAM_PATH)
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Any, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"event":"subscribe","channel":["book_lv2"],"symbols":["BTC_USDT"]}``."""
-        return [_request("subscribe", symbol) for symbol in symbols]
+        return {"event": operation, "channel": [CHANNEL], "symbols": symbols}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Any, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return [_request("unsubscribe", symbol) for symbol in symbols]
-
-    def ping(self, session: Any, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """Due within 30 s of the last *client* frame, whatever the server sends."""
         return '{"event":"ping"}'
 
-    def parse(self, frame: str | bytes, session: Any) -> Sequence[Message]:
-        """Read updates, snapshots, an answer or an error."""
-        try:
-            book = self._frame.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, str(error))
-        if book.channel != CHANNEL:
+    def read_push(self, push: SpotFrame[Any], session: Requests) -> Sequence[Message]:
+        """Updates and snapshots."""
+        if push.channel != CHANNEL:
             return ()
-        if book.action == "update":
-            return [_delta(row) for row in book.data]
-        if book.action == "snapshot":
-            return [_snapshot(row) for row in book.data]
-        raise MalformedMessage(f"action {book.action!r}")
+        if push.action == "update":
+            return [_delta(row) for row in push.data]
+        if push.action == "snapshot":
+            return [_snapshot(row) for row in push.data]
+        raise MalformedMessage(f"action {push.action!r}")
 
-    def _parse_other(self, frame: str | bytes, reason: str) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
-        symbols = tuple(control.symbols)
+    def read_control(
+        self, control: Control, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """An acknowledgement lists its symbols, an error names none."""
         if control.event == "error":
             return (Rejected((), control.message),)
-        if control.channel == CHANNEL and control.event == "subscribe":
-            return (Subscribed(symbols),)
-        if control.channel == CHANNEL and control.event == "unsubscribe":
-            return (Unsubscribed(symbols),)
         if control.channel == CHANNEL:
-            try:
-                named = self._named.decode(control.data)
-            except UNREADABLE:
-                raise MalformedMessage(reason) from None
-            symbol = named[0].symbol or named[0].s if len(named) == 1 else ""
-            raise MalformedMessage(reason, symbol or None)
+            if control.event in {"subscribe", "unsubscribe"}:
+                return (acknowledged(control.event, control.symbols),)
+            raise MalformedMessage(problem, self._whose(control))
         if control.event or control.channel:
             return ()  # a pong, another channel
         raise MalformedMessage("neither a book nor an answer")
 
+    def _whose(self, control: Control) -> str | None:
+        try:
+            (row,) = self._named.decode(control.data)
+        except (*UNREADABLE, ValueError):
+            return None
+        return row.symbol or row.s or None
+
     def instrument_requests(self) -> Sequence[Request]:
         """``GET /markets`` or ``GET /v3/market/allInstruments``."""
-        path = "/v3/market/allInstruments" if self._futures else "/markets"
-        return (Request(path=path),)
+        futures = (Request(path="/v3/market/allInstruments"),)
+        return futures if self._futures else self.LISTINGS
 
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Market] | Contracts) -> Iterable[Instrument]:
         """Spot gives decimal places, futures steps."""
-        if self._futures:
-            contracts = self.decode(self.decoder(Contracts), body).data
-            return [
-                Instrument(
-                    symbol=entry.symbol,
-                    price_step=entry.tSz,
-                    size_step=entry.lotSz,
-                    active=entry.status == "OPEN",
+        if isinstance(answer, Contracts):
+            for contract in answer.data:
+                yield Instrument(
+                    symbol=contract.symbol,
+                    price_step=contract.tSz,
+                    size_step=contract.lotSz,
+                    active=contract.status == "OPEN",
                 )
-                for entry in contracts
-            ]
-        return [
-            Instrument(
-                symbol=entry.symbol,
-                price_step=Decimal((0, (1,), -entry.symbolTradeLimit.priceScale)),
-                size_step=Decimal((0, (1,), -entry.symbolTradeLimit.quantityScale)),
-                active=entry.state == "NORMAL",
+            return
+        for market in answer:
+            yield Instrument(
+                symbol=market.symbol,
+                price_step=step(market.symbolTradeLimit.priceScale),
+                size_step=step(market.symbolTradeLimit.quantityScale),
+                active=market.state == "NORMAL",
             )
-            for entry in self.decode(self.decoder(list[Market]), body)
-        ]
 
 
-def _request(event: str, symbol: str) -> str:
-    content = {"event": event, "channel": [CHANNEL], "symbols": [symbol]}
-    return msgspec.json.encode(content).decode()
-
-
-def _delta(row: Any) -> Delta:
+def _delta(row: Spot[Any]) -> Delta:
     if not 0 <= row.last < row.id:
         raise MalformedMessage(f"lastId={row.last}, id={row.id}", row.symbol)
     time = row.ts / 1000 if row.ts else None
     return Delta(row.symbol, row.last, row.id, row.bids, row.asks, time)
 
 
-def _snapshot(row: Any) -> Snapshot:
+def _snapshot(row: Spot[Any]) -> Snapshot:
     if row.id < 0:
         raise MalformedMessage(f"id={row.id}", row.symbol)
     time = row.ts / 1000 if row.ts else None
-    return Snapshot(row.symbol, row.id, row.bids, row.asks, depth=LEVELS, time=time)
+    return Snapshot(row.symbol, row.id, row.bids, row.asks, LEVELS, time)

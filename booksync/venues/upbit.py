@@ -23,7 +23,8 @@ from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.base import UNREADABLE
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -103,19 +104,19 @@ class Market(Struct):
     market: str
 
 
-class Session:
+class Session(Requests):
     """What one connection asked for, and the newest book of each market."""
 
-    __slots__ = ("codes", "ended", "newest", "requests")
+    __slots__ = ("codes", "ended", "newest")
 
     def __init__(self) -> None:
+        super().__init__()
         self.codes: dict[str, None] = {}
         self.ended: set[str] = set()
         self.newest: dict[str, int] = {}
-        self.requests = 0
 
 
-class Upbit(Venue):
+class Upbit(DeclaredVenue):
     """Upbit spot (Korea; ``ws_url`` takes another region's host)."""
 
     id = "upbit"
@@ -147,19 +148,17 @@ class Upbit(Venue):
     heartbeat = Heartbeat(interval=30.0, silence=60.0)
     WS_URL = "wss://api.upbit.com/websocket/v1"
     REST_URL = "https://api.upbit.com"
+    PUSH, CONTROL, LISTING = Book, Control, list[Market]
+    JSON_NUMBERS = True
+    LISTINGS = (Request(path="/v1/market/all"),)  # which gives no steps
+    CASE = "upper"
     DEPTHS: ClassVar[tuple[int, ...]] = (1, 5, 15, 30)
     default_depth = 30
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._book = self.decoder(Book, self.number)
-        self._long = self.decoder(LongBook, self.number)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case, quote first: ``KRW-BTC``."""
-        return super().prepare(symbol).upper()
+        """A client that asked for long keys gets them."""
+        super().setup()
+        self._long = self.wire_decoder(LongBook)
 
     def session(self) -> Session:
         """Markets of this connection."""
@@ -171,7 +170,7 @@ class Upbit(Venue):
         """``[{"ticket":…},{"type":"orderbook","codes":["KRW-BTC.30"]},{"format":…}]``."""
         session.codes.update(dict.fromkeys(symbols))
         session.ended.difference_update(symbols)
-        return self._request(session)
+        return self._frames("subscribe", tuple(session.codes), session, now)
 
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float
@@ -185,17 +184,18 @@ class Upbit(Venue):
         session.ended.update(symbols)
         for symbol in symbols:
             session.codes.pop(symbol, None)
-        return self._request(session) if session.codes else []
+        return self._frames("subscribe", tuple(session.codes), session, now)
 
-    def _request(self, session: Session) -> list[str | bytes]:
-        session.requests += 1
-        codes = [f"{code}.{self.depth}" for code in session.codes]
-        request = (
-            {"ticket": f"booksync-{session.requests}"},
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """Each request replaces the one before."""
+        codes = [f"{code}.{self.depth}" for code in symbols]
+        return (
+            {"ticket": f"booksync-{number}"},
             {"type": "orderbook", "codes": codes, "is_only_realtime": False},
             {"format": "SIMPLE"},
         )
-        return [msgspec.json.encode(request).decode()]
 
     def ping(self, session: Session, now: float) -> str:
         """Text, not JSON."""
@@ -204,14 +204,14 @@ class Upbit(Venue):
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a book (short or long keys) or an error."""
         try:
-            book = self._book.decode(frame)
+            book = self._push.decode(frame)
         except UNREADABLE:
             control: Control = self.decode(self._control, frame)
             if "orderbook" not in (control.ty, control.type):
                 return _control(control)
             symbol = control.cd or control.code or None
             try:
-                book = (self._book if control.ty else self._long).decode(frame)
+                book = (self._push if control.ty else self._long).decode(frame)
             except UNREADABLE as error:
                 raise MalformedMessage(str(error), symbol) from None
         return self._snapshot(book, session)
@@ -222,26 +222,14 @@ class Upbit(Venue):
         if book.tms < session.newest.get(book.cd, 0):
             return ()
         session.newest[book.cd] = book.tms
-        units = book.obu
-        return (
-            Snapshot(
-                book.cd,
-                book.tms,
-                _levels((unit.bp, unit.bs) for unit in units),
-                _levels((unit.ap, unit.asize) for unit in units),
-                depth=len(units) or None,  # a side with fewer levels is whole
-                time=book.tms / 1000,
-            ),
-        )
+        bids = _levels((unit.bp, unit.bs) for unit in book.obu)
+        asks = _levels((unit.ap, unit.asize) for unit in book.obu)
+        depth = len(book.obu) or None  # a side with fewer levels is whole
+        return (Snapshot(book.cd, book.tms, bids, asks, depth, book.tms / 1000),)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /v1/market/all``, which gives no steps."""
-        return (Request(path="/v1/market/all"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Market]) -> Iterable[Instrument]:
         """Names only."""
-        markets: list[Market] = self.decode(self.decoder(list[Market]), body)
-        return [Instrument(symbol=entry.market) for entry in markets]
+        return [Instrument(symbol=entry.market) for entry in answer]
 
 
 def _levels(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

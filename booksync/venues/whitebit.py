@@ -13,23 +13,14 @@ all others of the connection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.messages import Delta, Message, Snapshot
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, step
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -45,8 +36,7 @@ from booksync.venues.facts import (
 __all__ = ["WhiteBIT"]
 
 N = TypeVar("N")
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
-Digits = Annotated[int, msgspec.Meta(ge=0, le=32)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
 TOO_MANY_REQUESTS = 7
 
 
@@ -58,7 +48,7 @@ class Change(Struct, Generic[N], gc=False):
     #: A side without changes is left out.
     bids: list[tuple[N, N]] = []
     asks: list[tuple[N, N]] = []
-    timestamp: float = 0.0
+    timestamp: Annotated[float, Meta(ge=0, lt=1e12)] = 0.0
 
 
 class Params(Struct, Generic[N], array_like=True, gc=False):
@@ -96,21 +86,12 @@ class Market(Struct):
     """``{"name":"BTC_USDT","stockPrec":"6","moneyPrec":"2","tradesEnabled":true}``."""
 
     name: str
-    stockPrec: Digits  # noqa: N815 - the venue's name
-    moneyPrec: Digits  # noqa: N815
+    stockPrec: int  # noqa: N815 - the venue's name
+    moneyPrec: int  # noqa: N815
     tradesEnabled: bool = False  # noqa: N815
 
 
-class Session:
-    """The requests of one connection: id -> (subscribing, market)."""
-
-    __slots__ = ("requests",)
-
-    def __init__(self) -> None:
-        self.requests: dict[int, tuple[bool, str]] = {}
-
-
-class WhiteBIT(Venue):
+class WhiteBIT(DeclaredVenue):
     """WhiteBIT spot and futures."""
 
     id = "whitebit"
@@ -137,111 +118,66 @@ class WhiteBIT(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=40.0)
     WS_URL = "wss://wss.whitebit.com/ws"
     REST_URL = "https://whitebit.com"
+    PUSH, CONTROL, LISTING = Update, Control, list[Market]
+    LISTINGS = (Request(path="/api/v4/public/markets"),)
+    CASE = "upper"
     DEPTHS: ClassVar[tuple[int, ...]] = (1, 5, 10, 20, 30, 50, 100)
     default_depth = 100
 
     def setup(self) -> None:
         """Keep as many levels as subscribed: the documentation asks for the cut."""
-        self._update = self.decoder(Update, self.text)
-        self._control = self.decoder(Control)
+        super().setup()
         self.keep = self.depth
 
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case: ``BTC_USDT``, ``ETH_PERP``."""
-        return super().prepare(symbol).upper()
-
-    def session(self) -> Session:
-        """Ids of this connection's requests; 0 is the ping's."""
-        return Session()
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"id":1,"method":"depth_subscribe","params":["BTC_USDT",100,"0",true]}``."""
-        rest = (self.depth, "0", True)
-        return [self._frame(session, name, "depth_subscribe", rest) for name in symbols]
+        rest = (self.depth, "0", True) if operation == "subscribe" else ()
+        params = (*symbols, *rest)
+        return {"id": number, "method": f"depth_{operation}", "params": params}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """``{"id":2,"method":"depth_unsubscribe","params":["BTC_USDT"]}``."""
-        return [self._frame(session, name, "depth_unsubscribe", ()) for name in symbols]
-
-    @staticmethod
-    def _frame(
-        session: Session, symbol: str, method: str, rest: tuple[object, ...]
-    ) -> str:
-        number = len(session.requests) + 1
-        session.requests[number] = (method == "depth_subscribe", symbol)
-        request = {"id": number, "method": method, "params": (symbol, *rest)}
-        return msgspec.json.encode(request).decode()
-
-    def ping(self, session: Session, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """Text that is not JSON would close the socket."""
         return '{"id":0,"method":"ping","params":[]}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a snapshot, a delta, an acknowledgement or an error."""
-        try:
-            params = self._update.decode(frame).params
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        return (self._book(params.change, params.market, whole=params.whole),)
-
-    def _book(self, change: Any, market: str, *, whole: bool) -> Message:
-        time = change.timestamp or None
+    def read_push(self, push: Update[Any], session: Requests) -> Sequence[Message]:
+        """``past_update_id`` is the number of the change before."""
+        market, change = push.params.market, push.params.change
         number, past = change.update_id, change.past_update_id
-        if whole:
-            return Snapshot(
-                market, number, change.bids, change.asks, depth=self.depth, time=time
-            )
+        bids, asks, time = change.bids, change.asks, change.timestamp or None
+        if push.params.whole:
+            return (Snapshot(market, number, bids, asks, self.depth, time),)
         if not 0 <= past < number:
             reason = f"past_update_id={past}, update_id={number}"
             raise MalformedMessage(reason, market)
-        return Delta(market, past, number, change.bids, change.asks, time)
+        return (Delta(market, past, number, bids, asks, time),)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """Answers give the request's id (0 is the ping's)."""
         if control.method == "depth_update":
             last = control.params[-1:] if isinstance(control.params, list) else []
             named = [market for market in last if isinstance(market, str)]
-            raise MalformedMessage(reason, *named)
+            raise MalformedMessage(problem, *named)
         if control.method:
             return ()  # another channel
-        if control.id is None and control.error is None:
+        if control.error is None and control.id is None:
             raise MalformedMessage("neither a book nor an answer")
-        return _answer(control, session)
+        if control.error is None:
+            return session.confirmed(control.id)
+        code = control.error.code
+        if code == TOO_MANY_REQUESTS:
+            return ()  # not for good
+        return session.refused(control.id, f"{control.error.message} (code {code})")
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v4/public/markets``."""
-        return (Request(path="/api/v4/public/markets"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Market]) -> Iterable[Instrument]:
         """``moneyPrec`` and ``stockPrec`` are digits after the point."""
-        markets: list[Market] = self.decode(self.decoder(list[Market]), body)
-        return [
-            Instrument(
+        for entry in answer:
+            yield Instrument(
                 symbol=entry.name,
-                price_step=Decimal(1).scaleb(-entry.moneyPrec),
-                size_step=Decimal(1).scaleb(-entry.stockPrec),
+                price_step=step(entry.moneyPrec),
+                size_step=step(entry.stockPrec),
                 active=entry.tradesEnabled,
             )
-            for entry in markets
-        ]
-
-
-def _answer(control: Control, session: Session) -> Sequence[Message]:
-    """Answers give the request's id; "too many requests" (7) is not for good."""
-    subscribing, market = session.requests.get(control.id or 0, (False, ""))
-    problem = control.error
-    if problem is not None:
-        if problem.code == TOO_MANY_REQUESTS or (market and not subscribing):
-            return ()
-        symbols = (market,) if market else ()
-        return (Rejected(symbols, f"{problem.message} (code {problem.code})"),)
-    if not market:
-        return ()  # a pong
-    return (Subscribed((market,)) if subscribing else Unsubscribed((market,)),)

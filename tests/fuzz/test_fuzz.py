@@ -87,7 +87,6 @@ FOUND = [
         '{"id":null,"method":"depth_update","params":[false,{"timestamp":"NaN",'
         '"update_id":214403,"past_update_id":214399,"asks":[["0.02","0"]]},"ETH_BTC"]}',
         id="whitebit: a time that is NaN",
-        marks=mend,
     ),
     pytest.param(
         "binance",

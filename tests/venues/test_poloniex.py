@@ -140,11 +140,11 @@ def test_urls_and_requests_are_those_of_the_sheet():
     spot = Poloniex()
     assert spot.stream_url(spot.WS_URL) == "wss://ws.poloniex.com/ws/public"
     assert futures().stream_url("ws://x") == "ws://x/ws/v3/public"
-    assert spot.subscribe(["BTC_USDT", "ETH_USDT"], None, 0.0) == [
+    assert spot.subscribe(["BTC_USDT", "ETH_USDT"], spot.session(), 0.0) == [
         '{"event":"subscribe","channel":["book_lv2"],"symbols":["BTC_USDT"]}',
         '{"event":"subscribe","channel":["book_lv2"],"symbols":["ETH_USDT"]}',
     ]
-    assert spot.unsubscribe(["BTC_USDT"], None, 0.0) == [
+    assert spot.unsubscribe(["BTC_USDT"], spot.session(), 0.0) == [
         '{"event":"unsubscribe","channel":["book_lv2"],"symbols":["BTC_USDT"]}'
     ]
     assert spot.ping(None, 0.0) == '{"event":"ping"}'
