@@ -166,6 +166,8 @@ class DeclaredVenue(Venue):
         self._control = self.wire_decoder(self.CONTROL)
         self._book = self.wire_decoder(self.BOOK)
         self._listing = self.wire_decoder(self.LISTING)
+        #: Where an option changes what ``limits`` says.
+        self.symbols_per_frame = self.limits.symbols_per_frame
 
     def wire_decoder(self, kind: Any) -> msgspec.json.Decoder[Any]:
         """Make a decoder of ``kind``, with its numbers as this venue reads them."""
@@ -197,7 +199,7 @@ class DeclaredVenue(Venue):
     def subscribe(
         self, symbols: Sequence[str], session: Any, now: float
     ) -> list[str | bytes]:
-        """One :meth:`request` for every ``limits.symbols_per_frame`` symbols."""
+        """One :meth:`request` for every ``symbols_per_frame`` symbols."""
         return self._frames("subscribe", symbols, session, now)
 
     def unsubscribe(
@@ -209,7 +211,7 @@ class DeclaredVenue(Venue):
     def _frames(
         self, operation: Operation, symbols: Sequence[str], session: Any, now: float
     ) -> list[str | bytes]:
-        size = self.limits.symbols_per_frame
+        size = self.symbols_per_frame
         frames: list[str | bytes] = []
         for start in range(0, len(symbols), size):
             part = symbols[start : start + size]
@@ -226,7 +228,7 @@ class DeclaredVenue(Venue):
 
         Args:
             operation: ``"subscribe"`` or ``"unsubscribe"``.
-            symbols: At most ``limits.symbols_per_frame``.
+            symbols: At most ``symbols_per_frame``.
             number: The request's id on this connection.
             now: Seconds since 1970.
 

@@ -13,16 +13,14 @@ the recorded ones have the price ``"0"``: they hold a number and no level, so th
 left out only after the delta's range is known. Without an API key the snapshot has at
 most 100 levels, while deltas cover the whole book.
 
-**uta** needs no token and sends its own snapshot of 500 levels; the venue deletes what
-leaves them. A second subscribe gives no second snapshot, so a resync unsubscribes
-first; that this is enough is not confirmed, hence the option ``resync``.
+**uta** sends its own snapshot: see :mod:`booksync.venues._kucoin_uta`.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -31,18 +29,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from booksync.errors import MalformedMessage, SubscriptionRejected
-from booksync.messages import (
-    Closing,
-    Delta,
-    Levels,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.errors import MalformedMessage
+from booksync.messages import Closing, Delta, Levels, Message, Snapshot
+from booksync.venues import _kucoin_uta as uta
+from booksync.venues.base import Count
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -55,16 +46,12 @@ from booksync.venues.facts import (
     Source,
 )
 
-__all__ = ["Count", "Kucoin", "Session"]
+__all__ = ["Kucoin"]
 
 N = TypeVar("N")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
-OK = "200000"
 UNKNOWN_SYMBOL = "900001"
 #: Subscription errors that repeating does not cure: bad topic, login, no such topic.
 REFUSED = {400, 403, 404, 406}
-UTA_DEPTH = "increment@10ms"
-UTA_LEVELS = 500
 NANO = 1_000_000_000
 LEVEL2 = re.compile(r"/(?:orderbook/level2(?:_(\d+))?|level2/(?:snapshot|depth(\d+)))$")
 
@@ -93,26 +80,6 @@ class Push(Struct, Generic[N], gc=False):
     data: Update[N]
 
 
-class Window(Struct, Generic[N], gc=False):
-    """``{"s":"BTC-USDT","O":5,"C":7,"M":<ns>,"b":[["66532.4","0.09"]],"a":[]}``."""
-
-    s: str
-    O: Count  # noqa: E741 - the venue's name
-    C: Count
-    b: list[tuple[N, N]] | None = None
-    a: list[tuple[N, N]] | None = None
-    M: Count = 0
-
-
-class UtaPush(Struct, Generic[N], gc=False):
-    """``{"T":"obu.SPOT","dp":"increment@10ms","t":"delta","d":{…}}``."""
-
-    T: str
-    dp: str
-    t: Literal["snapshot", "delta"]
-    d: Window[N]
-
-
 class Book(Struct, Generic[N]):
     """``data`` of a REST snapshot; spot says ``time`` (ms), futures ``ts`` (ns)."""
 
@@ -130,17 +97,14 @@ class Answer(Struct, Generic[N]):
     data: N
 
 
+BookAnswer = Answer[Book[N]]
+
+
 class Problem(Struct):
     """``{"code":"900001","msg":"symbol not exists"}``."""
 
     code: str
     msg: str = ""
-
-
-class Named(Struct):
-    """As much of ``d`` as tells whose it is."""
-
-    s: str = ""
 
 
 class Control(Struct):
@@ -180,22 +144,7 @@ class Market(Struct, rename="camel"):
     enable_trading: bool = True
 
 
-class Session:
-    """The requests of one connection: id -> (whether it subscribes, symbols)."""
-
-    __slots__ = ("requests",)
-
-    def __init__(self) -> None:
-        self.requests: dict[str, tuple[bool, tuple[str, ...]]] = {}
-
-    def add(self, symbols: Sequence[str], *, subscribe: bool) -> str:
-        """Give the next request its id."""
-        number = str(len(self.requests) + 1)
-        self.requests[number] = (subscribe, tuple(symbols))
-        return number
-
-
-class Kucoin(Venue):
+class Kucoin(DeclaredVenue):
     """KuCoin spot."""
 
     id = "kucoin"
@@ -228,6 +177,11 @@ class Kucoin(Venue):
     heartbeat = Heartbeat(interval=18.0, silence=40.0)
     WS_URL = "wss://ws-api-spot.kucoin.com"
     REST_URL = "https://api.kucoin.com"
+    PUSH: ClassVar[Any] = Push
+    LISTING: ClassVar[Any] = Answer[list[Market]]
+    CONTROL, BOOK, PROBLEM = Control, BookAnswer, Problem
+    LISTINGS = (Request(path="/api/v2/symbols", weight=4),)
+    CASE = "upper"
     DEPTHS: ClassVar[tuple[int, ...]] = (20, 100)
     default_depth: ClassVar[int | None] = 100
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -239,37 +193,16 @@ class Kucoin(Venue):
     TRADE_TYPE = "SPOT"
 
     def setup(self) -> None:
-        """Make the decoders for the number type and the socket."""
+        """``socket=uta`` is another stream, with its own snapshots."""
+        super().setup()
+        self._bullet = self.wire_decoder(Answer[Bullet])
         self._uta = self.options["socket"] == "uta"
-        self._control = self.decoder(Control)
-        self._bullet = self.decoder(Answer, Bullet)
-        self._setup_market()
-        self._read = self._read_classic
         if self._uta:
-            self._topic = f"obu.{self.TRADE_TYPE}"
-            self._push = self.decoder(UtaPush, self.text)
-            self._read = self._read_uta
-            vars(self)["facts"] = msgspec.structs.replace(
-                self.facts,
-                source=Source.STREAM,
-                resync=Resync(self.options["resync"]),
-                levels=UTA_LEVELS,
-                verified="",
-            )
-
-    def _setup_market(self) -> None:
-        self._push = self.decoder(Push, self.text)
-        self._book = self.decoder(Answer, Book[self.text])  # type: ignore[name-defined]
-        self._listing = self.decoder(Answer, list[Market])
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case, with a dash: ``BTC-USDT``."""
-        return super().prepare(symbol).upper()
-
-    def session(self) -> Session:
-        """Ids of this connection's requests."""
-        return Session()
+            self._push = self.decoder(uta.Push, self.text)
+            self.symbols_per_frame = 1
+            resync = Resync(self.options["resync"])
+            source, levels = Source.STREAM, uta.LEVELS
+            self.amend(source=source, resync=resync, levels=levels, verified="")
 
     def handshake(self) -> Request | None:
         """``POST /api/v1/bullet-public``: each classic connection needs a token."""
@@ -292,65 +225,25 @@ class Kucoin(Venue):
         connection = zlib.crc32(bullet.token.encode())
         return f"{own}?token={quote(bullet.token, safe='')}&connectId={connection}"
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"id":"1","type":"subscribe","topic":"/market/level2:BTC-USDT",…}``."""
-        return self._frames(symbols, session, subscribe=True)
+        if self._uta:
+            return uta.request(operation, symbols[0], number, self.TRADE_TYPE)
+        private = {"privateChannel": False} if operation == "subscribe" else {}
+        topic = self.TOPIC + ",".join(symbols)
+        kind = {"id": str(number), "type": operation, "topic": topic}
+        return {**kind, **private, "response": True}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames(symbols, session, subscribe=False)
-
-    def _frames(
-        self, symbols: Sequence[str], session: Session, *, subscribe: bool
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = 1 if self._uta else self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = symbols[start : start + step]
-            number = session.add(part, subscribe=subscribe)
-            make = self._uta_frame if self._uta else self._classic_frame
-            request = make(number, ",".join(part), subscribe=subscribe)
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
-
-    def _classic_frame(
-        self, number: str, symbols: str, *, subscribe: bool
-    ) -> dict[str, Any]:
-        kind = "subscribe" if subscribe else "unsubscribe"
-        private = {"privateChannel": False} if subscribe else {}
-        topic = self.TOPIC + symbols
-        return {"id": number, "type": kind, "topic": topic, **private, "response": True}
-
-    def _uta_frame(
-        self, number: str, symbol: str, *, subscribe: bool
-    ) -> dict[str, Any]:
-        return {
-            "id": number,
-            "action": "SUBSCRIBE" if subscribe else "UNSUBSCRIBE",
-            "channel": "obu",
-            "tradeType": self.TRADE_TYPE,
-            "symbol": symbol,
-            "depth": UTA_DEPTH,
-        }
-
-    def ping(self, session: Session, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """``{"id":"1700000000000","type":"ping"}``."""
         return f'{{"id":"{int(now * 1000)}","type":"ping"}}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, a snapshot (UTA), an acknowledgement or an error."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        return self._read(push)
-
-    def _read_classic(self, push: Any) -> Sequence[Message]:
+    def read_push(self, push: Any, session: Requests) -> Sequence[Message]:
         """``{"sequenceStart":15,"sequenceEnd":19,"changes":{…}}``."""
+        if self._uta:
+            return uta.read(push, self.TRADE_TYPE)
         data: Update[Any] = push.data
         symbol, first, last = data.symbol, data.sequence_start, data.sequence_end
         if push.topic != self.TOPIC + symbol:
@@ -360,85 +253,40 @@ class Kucoin(Venue):
         bids, asks = _levels(data.changes.bids), _levels(data.changes.asks)
         return (Delta(symbol, first - 1, last, bids, asks, data.time / 1000 or None),)
 
-    def _read_uta(self, push: UtaPush[Any]) -> Sequence[Message]:
-        """``"t":"snapshot"`` replaces the book; its ``O`` equals its ``C``."""
-        if (push.T, push.dp) != (self._topic, UTA_DEPTH):
-            return ()
-        data = push.d
-        if not data.O <= data.C:
-            raise MalformedMessage(f"O={data.O}, C={data.C}", data.s)
-        time = data.M / NANO or None
-        if push.t == "delta":
-            bids, asks = data.b or [], data.a or []
-            return (Delta(data.s, data.O - 1, data.C, bids, asks, time),)
-        if data.b is None or data.a is None:
-            raise MalformedMessage("a snapshot without one of its sides", data.s)
-        return (Snapshot(data.s, data.C, data.b, data.a, UTA_LEVELS, time),)
-
-    def _parse_other(
-        self, frame: str | bytes, session: Session, problem: str
+    def read_control(
+        self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
-        if control.topic.startswith(self.TOPIC) or control.dp == UTA_DEPTH:
-            symbol = control.topic.removeprefix(self.TOPIC) or self._named(control)
+        """Unless repeating is hopeless, a new connection tries again."""
+        if control.topic.startswith(self.TOPIC) or control.dp == uta.DEPTH:
+            symbol = control.topic.removeprefix(self.TOPIC) or uta.named(control.d)
             raise MalformedMessage(problem, symbol or None)
         if control.type == "error" or control.result is False:
-            return self._refused(control, session)
+            words = control.data or control.message or control.reason
+            reason = f"{words} (code {control.code})"
+            refusal = session.refused(control.id, reason)
+            final = control.result is False or control.code in REFUSED
+            return refusal if final or not refusal else (Closing(reason),)
         if control.type == "ack" or control.result is True:
-            return self._confirmed(control, session)
+            return session.confirmed(control.id)
         return ()  # welcome, pong, another channel
-
-    def _named(self, control: Control) -> str:
-        try:
-            return msgspec.json.decode(control.d, type=Named).s
-        except UNREADABLE:
-            return ""
-
-    def _confirmed(self, control: Control, session: Session) -> Sequence[Message]:
-        known = session.requests.get(str(control.id))
-        if known is None:
-            return ()
-        subscribed, symbols = known
-        return (Subscribed(symbols) if subscribed else Unsubscribed(symbols),)
-
-    def _refused(self, control: Control, session: Session) -> Sequence[Message]:
-        """Unless repeating is hopeless, a new connection tries again."""
-        subscribed, symbols = session.requests.get(str(control.id), (True, ()))
-        words = control.data or control.message or control.reason
-        reason = f"{words} (code {control.code})"
-        if not subscribed:
-            return ()
-        if control.result is False or control.code in REFUSED:
-            return (Rejected(symbols, reason),)
-        return (Closing(reason),)
 
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /api/v1/market/orderbook/level2_100?symbol=BTC-USDT``."""
-        depth = self.depth or self.default_depth
-        path = f"/api/v1/market/orderbook/level2_{depth}"
-        weight = 2 if depth == self.DEPTHS[0] else 4
+        path = f"/api/v1/market/orderbook/level2_{self.depth}"
+        weight = 2 if self.depth == self.DEPTHS[0] else 4
         return Request(path=path, params={"symbol": symbol}, weight=weight)
 
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
-    ) -> Snapshot:
+    def read_book(self, book: Any, symbol: str, depth: int | None) -> Snapshot:
         """A market before its first trade has the sequence -1 or 0, and no level."""
-        try:
-            book = self._book.decode(body).data
-        except UNREADABLE as error:
-            self._raise_if_unknown(body, symbol)
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
-        time = book.time / 1000 or book.ts / NANO or None
-        sequence = max(book.sequence, 0)
-        return Snapshot(symbol, sequence, book.bids, book.asks, depth, time)
+        data: Book[Any] = book.data
+        time = data.time / 1000 or data.ts / NANO or None
+        sequence = max(data.sequence, 0)
+        return Snapshot(symbol, sequence, data.bids, data.asks, depth, time)
 
-    def _raise_if_unknown(self, body: bytes | str, symbol: str) -> None:
-        try:
-            problem = msgspec.json.decode(body, type=Problem, strict=False)
-        except UNREADABLE:
-            return
-        if problem.code == UNKNOWN_SYMBOL:
-            raise SubscriptionRejected(symbol, f"{problem.msg} (code {problem.code})")
+    def unknown(self, problem: Problem) -> str | None:
+        """Only that there is no such symbol is for good."""
+        known = problem.code != UNKNOWN_SYMBOL
+        return None if known else f"{problem.msg} (code {problem.code})"
 
     def snapshot_symbol(self, url: str) -> str | None:
         """``…/orderbook/level2``, ``level2_100``, ``level2/snapshot``, …."""
@@ -452,22 +300,15 @@ class Kucoin(Venue):
         depth = found and (found[1] or found[2])
         return int(depth) if depth else None
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v2/symbols``."""
-        return (Request(path="/api/v2/symbols", weight=4),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Answer[Any]) -> Iterable[Instrument]:
         """``priceIncrement`` and ``baseIncrement``."""
-        markets: list[Market] = self.decode(self._listing, body).data
-        return [
-            Instrument(
+        for market in answer.data:
+            yield Instrument(
                 symbol=market.symbol,
                 price_step=market.price_increment,
                 size_step=market.base_increment,
                 active=market.enable_trading,
             )
-            for market in markets
-        ]
 
 
 def _levels(changes: list[tuple[Any, Any, int]]) -> Levels:

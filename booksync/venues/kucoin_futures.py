@@ -12,7 +12,7 @@ The snapshot is the whole book and public.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +21,10 @@ from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message
+from booksync.venues.base import Count
+from booksync.venues.declared import Requests
 from booksync.venues.facts import Assurance, Instrument, Lists, Request
-from booksync.venues.kucoin import Answer, Book, Count, Kucoin, is_marker
+from booksync.venues.kucoin import Answer, Kucoin, is_marker
 
 __all__ = ["KucoinFutures"]
 
@@ -74,6 +76,9 @@ class KucoinFutures(Kucoin):
     WS_URL = "wss://ws-api-futures.kucoin.com"
     REST_URL = "https://api-futures.kucoin.com"
     default_depth = None  # the whole book
+    PUSH, LISTING = Push, Answer[list[Contract]]
+    JSON_NUMBERS = True  # of the snapshot
+    LISTINGS = (Request(path="/api/v1/contracts/active", weight=5),)
     UTA_URL = "wss://x-push-futures.kucoin.com"
     TOPIC = "/contractMarket/level2:"
     TRADE_TYPE = "FUTURES"
@@ -82,20 +87,12 @@ class KucoinFutures(Kucoin):
         """A UTA delta covers a range, and nobody says what it lists."""
         super().setup()
         if self._uta:
-            vars(self)["facts"] = msgspec.structs.replace(
-                self.facts, assurance=Assurance.RANGED, lists=Lists.UNKNOWN
-            )
+            self.amend(assurance=Assurance.RANGED, lists=Lists.UNKNOWN)
 
-    def _setup_market(self) -> None:
-        self._push = self.decoder(Push)
-        self._book = self.decoder(
-            Answer,
-            Book[self.number],  # type: ignore[name-defined]
-        )
-        self._listing = self.decoder(Answer, list[Contract])
-
-    def _read_classic(self, push: Push) -> Sequence[Message]:
+    def read_push(self, push: Any, session: Requests) -> Sequence[Message]:
         """``"price,side,size"``."""
+        if self._uta:
+            return super().read_push(push, session)
         sequence, topic = push.data.sequence, push.topic
         symbol = topic.removeprefix(self.TOPIC)
         if symbol == topic:
@@ -121,20 +118,13 @@ class KucoinFutures(Kucoin):
         path = f"/api/v1/level2/{part}"
         return Request(path=path, params={"symbol": symbol}, weight=5)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v1/contracts/active``."""
-        return (Request(path="/api/v1/contracts/active", weight=5),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Answer[Any]) -> Iterable[Instrument]:
         """``tickSize`` and ``lotSize``; ``multiplier`` in ``extra``."""
-        contracts: list[Contract] = self.decode(self._listing, body).data
-        return [
-            Instrument(
+        for contract in answer.data:
+            yield Instrument(
                 symbol=contract.symbol,
                 price_step=contract.tick_size,
                 size_step=contract.lot_size,
                 active=contract.status == "Open",
                 extra={"multiplier": contract.multiplier},
             )
-            for contract in contracts
-        ]

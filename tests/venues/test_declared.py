@@ -105,6 +105,13 @@ def test_symbols_are_split_over_numbered_frames():
     assert ended == [["unsubscribe", ["A"], 3, 8.0]]
 
 
+def test_an_option_may_change_how_many_symbols_a_frame_holds():
+    venue = Small()
+    venue.symbols_per_frame = 1
+    frames = venue.subscribe(["A", "B"], venue.session(), 0.0)
+    assert [json.loads(frame)[1] for frame in frames] == [["A"], ["B"]]
+
+
 @pytest.mark.parametrize(
     ("frame", "messages"),
     [
