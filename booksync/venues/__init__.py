@@ -90,7 +90,7 @@ def load(reference: str) -> type[Venue]:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # noqa: BLE001 - a module may do anything
-        reason = str(error) or type(error).__name__
+        reason = f"{type(error).__name__}: {error}"
         raise ConfigurationError(
             f"cannot load plugin {reference!r}: {reason}"
         ) from None
