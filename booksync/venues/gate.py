@@ -18,28 +18,24 @@ hold a range and no level at all; they count like any other.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from types import GenericAlias
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
-from booksync.errors import ConfigurationError, MalformedMessage, SubscriptionRejected
-from booksync.messages import (
-    Closing,
-    Delta,
-    Levels,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.errors import ConfigurationError, MalformedMessage
+from booksync.messages import Closing, Delta, Levels, Message, Rejected, Snapshot
+from booksync.venues import _gate_obu as obu
+from booksync.venues.base import UNREADABLE, Count
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    RestBook,
+    acknowledged,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -52,16 +48,14 @@ from booksync.venues.facts import (
     Source,
 )
 
-__all__ = ["Gate", "Session"]
+__all__ = ["Gate"]
 
+N = TypeVar("N")
 L = TypeVar("L")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
-Digits = Annotated[int, Meta(ge=0, le=32)]
 UNKNOWN_SYMBOL = {"INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"}
 #: The one error that says nothing of what was asked: the server's own.
 SERVER_ERROR = 3
 ALREADY_SUBSCRIBED = "Alert sub"
-LEVEL = re.compile(r"[0-9]{1,5}")
 
 
 class Update(Struct, Generic[L], gc=False):
@@ -91,6 +85,10 @@ class Book(Struct, Generic[L]):
     asks: list[L]
     bids: list[L]
     update: Annotated[float, Meta(ge=0, lt=1e15)] = 0.0
+
+
+PairPush = Push[tuple[N, N]]
+PairBook = Book[tuple[N, N]]
 
 
 class Problem(Struct):
@@ -124,24 +122,12 @@ class Pair(Struct):
     """``{"id":"BTC_USDT","precision":1,"amount_precision":6,…}``."""
 
     id: str
-    precision: Digits
-    amount_precision: Digits
+    precision: int
+    amount_precision: int
     trade_status: str = "tradable"
 
 
-class Session:
-    """Requests of one connection, and whose each ``obu`` stream is."""
-
-    __slots__ = ("requests", "streams")
-
-    def __init__(self) -> None:
-        #: Id -> symbols.
-        self.requests: dict[int, tuple[str, ...]] = {}
-        #: ``ob.BTC_USDT.400`` -> symbol and levels.
-        self.streams: dict[str, tuple[str, int]] = {}
-
-
-class Gate(Venue):
+class Gate(DeclaredVenue):
     """Gate spot."""
 
     id = "gate"
@@ -175,6 +161,18 @@ class Gate(Venue):
     heartbeat = Heartbeat(interval=12.0, silence=40.0)
     WS_URL = "wss://api.gateio.ws/ws/v4"
     REST_URL = "https://api.gateio.ws"
+    REST_BOOK = RestBook(
+        path="/api/v4/spot/order_book",
+        symbol="currency_pair",
+        depth="limit",
+        params={"with_id": "true", "interval": "0"},  # without id there is no sequence
+        ending="/order_book",
+    )
+    LISTINGS = (Request(path="/api/v4/spot/currency_pairs"),)
+    PUSH, CONTROL, BOOK, PROBLEM = PairPush, Control, PairBook, Problem
+    LISTING: ClassVar[Any] = list[Pair]
+    CASE = "upper"
+    STREAM_PATH = "/"  # part of it
     DEPTHS: ClassVar[tuple[int, ...]] = (20, 50, 100, 400)
     default_depth = 100
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -182,7 +180,6 @@ class Gate(Venue):
         "truncate": ("yes", "no"),
     }
     MARKET = "spot"
-    SYMBOL_PARAM = "currency_pair"
     #: Levels that each channel follows, least first.
     LEVELS: ClassVar[Mapping[str, tuple[int, ...]]] = {
         "order_book_update": (20, 100),
@@ -190,10 +187,10 @@ class Gate(Venue):
     }
     #: REST times a second.
     TIME_UNIT = 1000.0
-    SNAPSHOT_PATH = "/api/v4/spot/order_book"
 
     def setup(self) -> None:
         """Choose the channel and its levels: the least that hold the depth."""
+        super().setup()
         channel = self.options["channel"]
         self._obu = channel == "obu"
         self._channel = f"{self.MARKET}.{channel}"
@@ -202,110 +199,59 @@ class Gate(Venue):
         if not fit:
             raise ConfigurationError(f"{self.id}: {channel} has no {wanted} levels")
         self.depth = fit[0]
-        pair: Any = GenericAlias(tuple, (self.text, self.text))
-        level = pair if self._obu else self.level()
-        self._push = self.decoder(Push, level)
-        self._book = self.decoder(Book, self.level())
-        self._control = self.decoder(Control)
         if self._obu:
-            vars(self)["facts"] = msgspec.structs.replace(
-                self.facts,
-                source=Source.STREAM,
-                resync=Resync.RESUBSCRIBE,
-                levels=self.depth,
-                verified="",
-            )
-        elif self.options["truncate"] == "yes":
-            self.keep = self.depth
-
-    def level(self) -> Any:
-        """Type of one level in a delta of ``order_book_update``, and in REST."""
-        return GenericAlias(tuple, (self.text, self.text))
+            source, resync = Source.STREAM, Resync.RESUBSCRIBE
+            self.amend(source=source, resync=resync, levels=self.depth, verified="")
+        else:
+            self.symbols_per_frame = 1
+            self.keep = self.depth if self.options["truncate"] == "yes" else None
 
     def levels(self, levels: list[Any]) -> Levels:
-        """Make ``(price, size)`` of such levels."""
+        """Make ``(price, size)`` of levels of ``order_book_update`` or REST."""
         return levels
 
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case, with an underscore: ``BTC_USDT``."""
-        return super().prepare(symbol).upper()
-
-    def session(self) -> Session:
-        """Ids of this connection's requests."""
-        return Session()
-
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """``wss://api.gateio.ws/ws/v4/``: the slash is part of it."""
-        return base + "/"
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"time":…,"id":1,"channel":"spot.obu","event":"subscribe",…}``."""
-        return self._frames("subscribe", symbols, session, now)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols, session, now)
-
-    def _frames(
-        self, event: str, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame if self._obu else 1
-        for start in range(0, len(symbols), step):
-            part = tuple(symbols[start : start + step])
-            number = len(session.requests) + 1
-            session.requests[number] = part
-            request = {
-                "time": int(now),
-                "id": number,
-                "channel": self._channel,
-                "event": event,
-                "payload": self.payload(part),
-            }
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+        return {
+            "time": int(now),
+            "id": number,
+            "channel": self._channel,
+            "event": operation,
+            "payload": self.payload(symbols),
+        }
 
     def payload(self, symbols: Sequence[str]) -> list[str]:
         """``["ob.BTC_USDT.400"]`` or ``["BTC_USDT","100ms"]``."""
         if self._obu:
-            return [f"ob.{symbol}.{self.depth}" for symbol in symbols]
+            return obu.streams(symbols, self.depth)
         return [*symbols, "20ms" if self.depth == 20 else "100ms"]  # noqa: PLR2004
 
-    def ping(self, session: Session, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """``{"time":1747054611,"channel":"spot.ping"}``."""
         return f'{{"time":{int(now)},"channel":"{self.MARKET}.ping"}}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, a snapshot, an acknowledgement, an error or a notice."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
+    def read_push(self, push: Push[Any], session: Requests) -> Sequence[Message]:
+        """A full push is a snapshot; any other has a range."""
         if push.channel != self._channel:
             return ()
-        update: Update[Any] = push.result
+        update = push.result
         symbol, depth = update.s, self.depth
         if self._obu:
-            symbol, depth = _stream(symbol, session)
+            symbol, depth = obu.stream(symbol)
+        bids, asks = self.levels(update.b), self.levels(update.a)
         time = update.t / 1000 or None
-        bids, asks = update.b, update.a
-        if not self._obu:
-            bids, asks = self.levels(bids), self.levels(asks)  # type: ignore[assignment]
         if update.full:
             return (Snapshot(symbol, update.u, bids, asks, depth, time),)
         if not 0 < update.U <= update.u:
             raise MalformedMessage(f"U={update.U}, u={update.u}", symbol)
         return (Delta(symbol, update.U - 1, update.u, bids, asks, time),)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, problem: str
+    def read_control(
+        self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """Answers repeat the id or the payload of the request."""
         try:
             result = msgspec.json.decode(control.result, type=Result)
         except UNREADABLE:
@@ -315,97 +261,50 @@ class Gate(Venue):
         if control.channel != self._channel:
             return ()  # pong, another channel
         if control.event in {"subscribe", "unsubscribe"}:
-            return self._answered(control, result, session)
-        symbol = _stream(result.s, session)[0] if self._obu else result.s
+            symbols = session.of(control.id)[1] or self._named(control)
+            return _answered(control, result, symbols)
+        symbol = obu.stream(result.s)[0] if self._obu else result.s
         raise MalformedMessage(problem, symbol or None)
 
-    def _answered(
-        self, control: Control, result: Result, session: Session
-    ) -> Sequence[Message]:
-        symbols = session.requests.get(control.id or 0) or self._named(control, session)
-        problem = control.error
-        if problem is None and result.status != "fail":
-            done = Subscribed if control.event == "subscribe" else Unsubscribed
-            return (done(symbols),) if symbols else ()
-        problem = problem or Problem()
-        reason = f"{problem.message or result.status} (code {problem.code})"
-        if problem.code == SERVER_ERROR:
-            return (Closing(reason),)
-        again = problem.message.startswith(ALREADY_SUBSCRIBED)
-        if control.event == "unsubscribe" or again:
-            return ()
-        return (Rejected(symbols, reason),)
-
-    def _named(self, control: Control, session: Session) -> tuple[str, ...]:
+    def _named(self, control: Control) -> tuple[str, ...]:
         """Whom an answer is about by its payload, where it does not repeat the id."""
         payload = control.payload if isinstance(control.payload, list) else []
         names = [name for name in payload if isinstance(name, str)]
-        if self._obu:
-            return tuple(_stream(name, session)[0] for name in names)
-        return tuple(names[:1])
+        return obu.named(names) if self._obu else tuple(names[:1])
 
-    def snapshot_request(self, symbol: str) -> Request:
-        """``GET …/order_book?currency_pair=BTC_USDT&limit=100&with_id=true``."""
-        params = {
-            self.SYMBOL_PARAM: symbol,
-            "limit": str(self.depth),
-            "with_id": "true",  # otherwise there is no sequence
-            "interval": "0",
-        }
-        return Request(path=self.SNAPSHOT_PATH, params=params, headers=self.WS_HEADERS)
-
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
-    ) -> Snapshot:
+    def read_book(self, book: Book[Any], symbol: str, depth: int | None) -> Snapshot:
         """``id`` is the number of the last change in it."""
-        try:
-            book = self._book.decode(body)
-        except UNREADABLE as error:
-            self._raise_if_unknown(body, symbol)
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
         bids, asks = self.levels(book.bids), self.levels(book.asks)
         time = book.update / self.TIME_UNIT or None
         return Snapshot(symbol, book.id, bids, asks, depth, time)
 
-    def _raise_if_unknown(self, body: bytes | str, symbol: str) -> None:
-        try:
-            problem = msgspec.json.decode(body, type=Problem)
-        except UNREADABLE:
-            return
-        if problem.label in UNKNOWN_SYMBOL:
-            raise SubscriptionRejected(symbol, f"{problem.message} ({problem.label})")
+    def unknown(self, problem: Problem) -> str | None:
+        """By its label."""
+        reason = f"{problem.message} ({problem.label})"
+        return reason if problem.label in UNKNOWN_SYMBOL else None
 
-    def snapshot_symbol(self, url: str) -> str | None:
-        """Path ends in ``/order_book``."""
-        parts = urlsplit(url)
-        symbols = parse_qs(parts.query).get(self.SYMBOL_PARAM)
-        return symbols[0] if symbols and parts.path.endswith("/order_book") else None
-
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /spot/currency_pairs``."""
-        return (Request(path="/api/v4/spot/currency_pairs"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Any]) -> Iterable[Instrument]:
         """``precision`` and ``amount_precision`` are decimals."""
-        pairs: list[Pair] = self.decode(self.decoder(list[Pair]), body)
-        return [
-            Instrument(
+        for pair in answer:
+            yield Instrument(
                 symbol=pair.id,
-                price_step=Decimal(1).scaleb(-pair.precision),
-                size_step=Decimal(1).scaleb(-pair.amount_precision),
+                price_step=step(pair.precision),
+                size_step=step(pair.amount_precision),
                 active=pair.trade_status == "tradable",
             )
-            for pair in pairs
-        ]
 
 
-def _stream(name: str, session: Session) -> tuple[str, int]:
-    """``ob.BTC_USDT.400`` → ``("BTC_USDT", 400)``, remembered."""
-    known = session.streams.get(name)
-    if known is None:
-        start, _, rest = name.partition(".")
-        symbol, _, levels = rest.rpartition(".")
-        if start != "ob" or not symbol or not LEVEL.fullmatch(levels):
-            raise MalformedMessage(f"not an order book stream: {name!r}")
-        known = session.streams[name] = (symbol, int(levels))
-    return known
+def _answered(
+    control: Control, result: Result, symbols: tuple[str, ...]
+) -> Sequence[Message]:
+    problem = control.error
+    if problem is None and result.status != "fail":
+        return (acknowledged(control.event, symbols),) if symbols else ()
+    problem = problem or Problem()
+    reason = f"{problem.message or result.status} (code {problem.code})"
+    if problem.code == SERVER_ERROR:
+        return (Closing(reason),)
+    again = problem.message.startswith(ALREADY_SUBSCRIBED)
+    if control.event == "unsubscribe" or again:
+        return ()
+    return (Rejected(symbols, reason),)

@@ -12,7 +12,7 @@ socket's handshake and on requests: so it always is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -20,8 +20,9 @@ import msgspec
 from msgspec import Struct
 
 from booksync.messages import Levels
+from booksync.venues.declared import RestBook
 from booksync.venues.facts import Instrument, Request
-from booksync.venues.gate import Gate
+from booksync.venues.gate import Book, Gate, Push
 
 __all__ = ["GateFutures"]
 
@@ -68,7 +69,13 @@ class GateFutures(Gate):
         "settle": ("usdt", "btc", "usd1"),
     }
     MARKET = "futures"
-    SYMBOL_PARAM = "contract"
+    REST_BOOK = RestBook(
+        path="/order_book",
+        symbol="contract",
+        depth="limit",
+        params={"with_id": "true", "interval": "0"},
+    )
+    LISTING = list[Contract]
     LEVELS: ClassVar[Mapping[str, tuple[int, ...]]] = {
         "order_book_update": (20, 50, 100),
         "obu": (50, 400),
@@ -79,14 +86,14 @@ class GateFutures(Gate):
         """Sizes are JSON numbers, or text: decoded as numbers either way."""
         super().setup()
         self._api = f"/api/v4/futures/{self.options['settle']}"
-
-    def level(self) -> Any:
-        """One object, as ``order_book_update`` and REST send it."""
-        return Entry[self.text, self.number]  # type: ignore[name-defined]
+        entry = Entry[self.text, self.number]  # type: ignore[name-defined]
+        if not self._obu:
+            self._push = self.decoder(Push, entry)
+            self._book = self.decoder(Book, entry)
 
     def levels(self, levels: list[Any]) -> Levels:
-        """Make ``(price, size)`` of objects."""
-        return [(level.p, level.s) for level in levels]
+        """They are objects, but for ``obu``."""
+        return levels if self._obu else [(level.p, level.s) for level in levels]
 
     def stream_url(self, base: str, answer: bytes | None = None) -> str:
         """``wss://fx-ws.gateio.ws/v4/ws/usdt``."""
@@ -99,23 +106,21 @@ class GateFutures(Gate):
 
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /futures/usdt/order_book?contract=BTC_USDT&…``."""
-        request = super().snapshot_request(symbol)
-        return msgspec.structs.replace(request, path=f"{self._api}/order_book")
+        asked = super().snapshot_request(symbol)
+        path, headers = self._api + asked.path, self.WS_HEADERS
+        return msgspec.structs.replace(asked, path=path, headers=headers)
 
     def instrument_requests(self) -> Sequence[Request]:
         """``GET /futures/usdt/contracts``."""
         return (Request(path=f"{self._api}/contracts"),)
 
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Any]) -> Iterable[Instrument]:
         """``order_price_round``; a size step of one contract, unless fractional."""
-        contracts: list[Contract] = self.decode(self.decoder(list[Contract]), body)
-        return [
-            Instrument(
+        for contract in answer:
+            yield Instrument(
                 symbol=contract.name,
                 price_step=contract.order_price_round,
                 size_step=None if contract.enable_decimal else Decimal(1),
                 active=contract.status == "trading" and not contract.in_delisting,
                 extra={"multiplier": contract.quanto_multiplier},
             )
-            for contract in contracts
-        ]
