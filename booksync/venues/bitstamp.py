@@ -16,25 +16,21 @@ itself, so it is a gap and not a guess.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Closing,
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Closing, Delta, Message, Rejected, Snapshot
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -51,7 +47,6 @@ __all__ = ["Bitstamp"]
 N = TypeVar("N")
 CHANNEL = "diff_order_book_"
 Microseconds = Annotated[int, Meta(ge=1, le=2**62)]
-UNLISTED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
 
 class Book(Struct, Generic[N], gc=False):
@@ -78,23 +73,26 @@ class Control(Struct):
     data: Any = None
 
 
-class Session:
+class Listed(Struct):
+    """``{"url_symbol":"btcusd","counter_decimals":0,"base_decimals":8,…}``."""
+
+    url_symbol: str
+    counter_decimals: int
+    base_decimals: int
+    trading: str = ""
+
+
+class Session(Requests):
     """Time of each symbol's last delta, in microseconds."""
 
     __slots__ = ("last",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.last: dict[str, int] = {}
 
-    def skip(self, symbol: str | None) -> None:
-        """Forget the delta before the next one: anybody's, if it is not known whose."""
-        if symbol in self.last:
-            del self.last[symbol]
-        else:
-            self.last.clear()
 
-
-class Bitstamp(Venue):
+class Bitstamp(DeclaredVenue):
     """Bitstamp spot and perpetuals."""
 
     id = "bitstamp"
@@ -124,52 +122,30 @@ class Bitstamp(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=60.0)
     WS_URL = "wss://ws.bitstamp.net"
     REST_URL = "https://www.bitstamp.net"
-
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._update = self.decoder(Update, self.text)
-        self._book = self.decoder(Book, self.text)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Lower case: ``btcusd``, ``btcusd-perp``; the venue acks what it has not."""
-        return super().prepare(symbol).lower()
+    PUSH, CONTROL, BOOK, LISTING = Update, Control, Book, list[Listed]
+    LISTINGS = (Request(path="/api/v2/trading-pairs-info/"),)
+    CASE = "lower"  # btcusd, btcusd-perp; the venue confirms also what it has not
 
     def session(self) -> Session:
         """Times of this connection."""
         return Session()
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"event":"bts:subscribe","data":{"channel":"diff_order_book_btcusd"}}``."""
-        return [_frame("bts:subscribe", symbol) for symbol in symbols]
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``bts:unsubscribe``."""
-        return [_frame("bts:unsubscribe", symbol) for symbol in symbols]
+        (symbol,) = symbols  # one channel a frame, below 512 bytes
+        return {"event": f"bts:{operation}", "data": {"channel": CHANNEL + symbol}}
 
     def ping(self, session: Session, now: float) -> str:
         """Answered by the same event with a status."""
         return '{"event":"bts:heartbeat"}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, an acknowledgement, an error or a request to reconnect."""
-        try:
-            update = self._update.decode(frame)
-            if not update.channel.startswith(CHANNEL):
-                return ()  # a whole book of another channel
-        except UNREADABLE as error:
-            try:
-                return self._parse_other(frame, str(error))
-            except MalformedMessage as failure:
-                session.skip(failure.symbol)
-                raise
-        symbol = update.channel.removeprefix(CHANNEL)
-        book: Book[Any] = update.data
+    def read_push(self, push: Update[Any], session: Session) -> Sequence[Message]:
+        """Chain a delta to the one before it."""
+        if not push.channel.startswith(CHANNEL):
+            return ()  # a whole book of another channel
+        symbol, book = push.channel.removeprefix(CHANNEL), push.data
         time = book.microtimestamp
         prev = session.last.get(symbol, time - 1)
         if time <= prev:
@@ -178,36 +154,40 @@ class Bitstamp(Venue):
             session.last[symbol] = time
         return (Delta(symbol, prev, time, book.bids, book.asks, time / 1e6),)
 
-    def _parse_other(self, frame: str | bytes, reason: str) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+    def read_control(
+        self, control: Control, session: Session, problem: str
+    ) -> Sequence[Message]:
+        """An acknowledgement, an error or a request to reconnect."""
         event, channel = control.event, control.channel
         symbol = channel.removeprefix(CHANNEL) if CHANNEL in channel else None
-        if event == "bts:request_reconnect":
-            return (Closing(event),)
-        if event == "bts:error":
-            named = () if symbol is None else (symbol,)
-            return (Rejected(named, _reason(control.data)),)
-        if event == "bts:subscription_succeeded" and symbol is not None:
-            return (Subscribed((symbol,)),)
-        if event == "bts:unsubscription_succeeded" and symbol is not None:
-            return (Unsubscribed((symbol,)),)
+        named = () if symbol is None else (symbol,)
+        match event:
+            case "bts:request_reconnect":
+                return (Closing(event),)
+            case "bts:error":
+                return (Rejected(named, _reason(control.data)),)
+            case "bts:subscription_succeeded" if named:
+                return (acknowledged("subscribe", named),)
+            case "bts:unsubscription_succeeded" if named:
+                return (acknowledged("unsubscribe", named),)
         if not event or (event == "data" and (symbol is not None or not channel)):
-            raise MalformedMessage(reason, symbol)
+            raise MalformedMessage(problem, symbol)
         return ()  # a heartbeat's answer, another channel
+
+    def missed(self, session: Session, symbol: str | None) -> None:
+        """Forget the delta before the next one: anybody's, if it is not known whose."""
+        if symbol in session.last:
+            del session.last[symbol]
+        else:
+            session.last.clear()
 
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /api/v2/order_book/btcusd/?group=1``: the whole book, by price."""
         path = f"/api/v2/order_book/{quote(symbol, safe='')}/"
         return Request(path=path, params={"group": "1"})
 
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
-    ) -> Snapshot:
+    def read_book(self, book: Book[Any], symbol: str, depth: int | None) -> Snapshot:
         """``microtimestamp`` is the time of the last change in it."""
-        try:
-            book = self._book.decode(body)
-        except UNREADABLE as error:
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
         time = book.microtimestamp
         return Snapshot(symbol, time, book.bids, book.asks, time=time / 1e6)
 
@@ -220,23 +200,15 @@ class Bitstamp(Venue):
             return None
         return unquote(symbol)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v2/trading-pairs-info/``."""
-        return (Request(path="/api/v2/trading-pairs-info/"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Listed]) -> Iterable[Instrument]:
         """``counter_decimals`` and ``base_decimals`` are digits after the point."""
-        listing = self.decode(msgspec.json.Decoder(), body)
-        try:
-            return [_instrument(entry) for entry in listing]
-        except UNLISTED as error:
-            raise MalformedMessage(f"trading-pairs-info: {error!r}") from None
-
-
-def _frame(event: str, symbol: str) -> str:
-    """Make a frame: one channel each, below 512 bytes."""
-    request = {"event": event, "data": {"channel": CHANNEL + symbol}}
-    return msgspec.json.encode(request).decode()
+        for entry in answer:
+            yield Instrument(
+                symbol=entry.url_symbol,
+                price_step=step(entry.counter_decimals),
+                size_step=step(entry.base_decimals),
+                active=entry.trading == "Enabled",
+            )
 
 
 def _reason(data: Any) -> str:
@@ -246,12 +218,3 @@ def _reason(data: Any) -> str:
     code = data.get("code")
     message = str(data.get("message"))
     return message if code is None else f"{message} (code {code})"
-
-
-def _instrument(entry: Mapping[str, Any]) -> Instrument:
-    return Instrument(
-        symbol=entry["url_symbol"],
-        price_step=Decimal(1).scaleb(-entry["counter_decimals"]),
-        size_step=Decimal(1).scaleb(-entry["base_decimals"]),
-        active=entry.get("trading") == "Enabled",
-    )

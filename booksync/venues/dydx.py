@@ -15,12 +15,11 @@ Books cross as a matter of course: there is no canonical book, and readers uncro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -32,7 +31,8 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.base import UNREADABLE
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, pairs
 from booksync.venues.facts import (
     Assurance,
     Crossing,
@@ -51,7 +51,7 @@ __all__ = ["Dydx"]
 N = TypeVar("N")
 CHANNEL = "v4_orderbook"
 LEVELS = 100
-Number = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[int, Meta(ge=0)]
 
 
 class Changes(Struct, Generic[N], gc=False):
@@ -121,18 +121,19 @@ class Markets(Struct):
     markets: dict[str, Market]
 
 
-class Session:
+class Session(Requests):
     """The next number, what came before its turn, and each symbol's last number."""
 
     __slots__ = ("early", "last", "next")
 
     def __init__(self) -> None:
+        super().__init__()
         self.next = 0
         self.early: dict[int, Any] = {}
         self.last: dict[str, int] = {}
 
 
-class Dydx(Venue):
+class Dydx(DeclaredVenue):
     """dYdX v4 perpetuals."""
 
     id = "dydx"
@@ -163,45 +164,37 @@ class Dydx(Venue):
     heartbeat = Heartbeat(silence=60.0)  # the venue's own pings are protocol pings
     WS_URL = "wss://indexer.dydx.trade/v4/ws"
     REST_URL = "https://indexer.dydx.trade"
+    PUSH, CONTROL, LISTING = Data, Header, Markets
+    LISTINGS = (Request(path="/v4/perpetualMarkets"),)
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "reorder": ("50", "0"),
         "batched": ("no", "yes"),
     }
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._data = self.decoder(Data, self.text)
-        self._header = self.decoder(Header)
-        self._answer = self.decoder(Answer, self.text)
-        self._batch = self.decoder(Batch, self.text)
+        """An answer and a batch are read again, for what they hold."""
+        super().setup()
+        self._answer = self.wire_decoder(Answer)
+        self._batch = self.wire_decoder(Batch)
         self._reorder = int(self.options["reorder"])
-        self._batched = self.options["batched"] == "yes"
 
     def session(self) -> Session:
         """Numbers of this connection."""
         return Session()
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"type":"subscribe","channel":"v4_orderbook","id":…,"batched":false}``."""
-        return [
-            _frame(type="subscribe", channel=CHANNEL, id=symbol, batched=self._batched)
-            for symbol in symbols
-        ]
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """``{"type":"unsubscribe","channel":"v4_orderbook","id":"BTC-USD"}``."""
-        return [
-            _frame(type="unsubscribe", channel=CHANNEL, id=symbol) for symbol in symbols
-        ]
+        (symbol,) = symbols
+        batched = {"batched": self.options["batched"] == "yes"}
+        rest = batched if operation == "subscribe" else {}
+        return {"type": operation, "channel": CHANNEL, "id": symbol, **rest}
 
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a message, and hand on all whose turn it is."""
         try:
-            data = self._data.decode(frame)
+            data = self._push.decode(frame)
         except UNREADABLE as error:
             return self._parse_other(frame, session, str(error))
         if data.type != "channel_data" or data.channel != CHANNEL:
@@ -215,7 +208,7 @@ class Dydx(Venue):
     def _parse_other(
         self, frame: str | bytes, session: Session, reason: str
     ) -> Sequence[Message]:
-        header: Header = self.decode(self._header, frame)
+        header: Header = self.decode(self._control, frame)
         number, symbol = header.message_id, header.id
         try:
             item = self._item(header, frame, reason)
@@ -242,8 +235,7 @@ class Dydx(Venue):
                 return Data(header.type, CHANNEL, header.id, header.message_id, changes)
             case "subscribed":
                 whole = self.decode(self._answer, frame).contents
-                bids = [(level.price, level.size) for level in whole.bids]
-                asks = [(level.price, level.size) for level in whole.asks]
+                bids, asks = pairs(whole.bids), pairs(whole.asks)
                 return Snapshot(header.id, header.message_id, bids, asks, LEVELS)
             case "unsubscribed":
                 return Unsubscribed((header.id,))
@@ -268,26 +260,15 @@ class Dydx(Venue):
             session.next = got
         return found
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /v4/perpetualMarkets``."""
-        return (Request(path="/v4/perpetualMarkets"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Markets) -> Iterable[Instrument]:
         """``tickSize`` and ``stepSize``; the status ``ACTIVE`` trades."""
-        listing: Markets = self.decode(self.decoder(Markets), body)
-        return [
-            Instrument(
+        for symbol, market in answer.markets.items():
+            yield Instrument(
                 symbol=symbol,
                 price_step=market.tickSize,
                 size_step=market.stepSize,
                 active=market.status == "ACTIVE",
             )
-            for symbol, market in listing.markets.items()
-        ]
-
-
-def _frame(**content: Any) -> str:
-    return msgspec.json.encode(content).decode()
 
 
 def _stale(item: Any, number: int) -> Sequence[Message]:

@@ -14,23 +14,15 @@ that is both is taken as one; without it the symbol stays without a book.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.messages import Delta, Message, Snapshot
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Crossing,
@@ -90,18 +82,20 @@ class Details(Struct):
     status: str = "open"
 
 
-class Session:
+Listing = Details | list[Details | str]
+
+
+class Session(Requests):
     """Symbols that were heard since their subscription, and open requests."""
 
-    __slots__ = ("asked", "heard", "requests")
+    __slots__ = ("heard",)
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.requests: dict[int, tuple[str, tuple[str, ...]]] = {}
+        super().__init__()
         self.heard: set[str] = set()
 
 
-class Gemini(Venue):
+class Gemini(DeclaredVenue):
     """Gemini spot and perpetuals."""
 
     id = "gemini"
@@ -131,114 +125,74 @@ class Gemini(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=60.0)
     WS_URL = "wss://ws.gemini.com"
     REST_URL = "https://api.gemini.com"
+    PUSH, CONTROL, LISTING = Update, Control, Listing
+    LISTINGS = (Request(path="/v1/symbols/details/all"),)
+    CASE = "lower"
+    STREAM_PATH = "?snapshot=-1"  # whole books
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("100ms", "1s")}
 
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._update = self.decoder(Update, self.text)
-        self._control = self.decoder(Control)
-        slow = self.options["speed"] == "1s"
-        self._suffix = "@depth" if slow else "@depth@100ms"
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Lower case: ``btcusd``."""
-        return super().prepare(symbol).lower()
-
     def session(self) -> Session:
-        """Ids of this connection."""
+        """Ids and symbols of this connection."""
         return Session()
-
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """-1 asks for whole books."""
-        return f"{base}?snapshot=-1"
 
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """``{"id":1,"method":"subscribe","params":["btcusd@depth@100ms"]}``."""
+        """What comes first is a snapshot again."""
         session.heard.difference_update(symbols)
-        return self._frames("subscribe", symbols, session)
+        return super().subscribe(symbols, session, now)
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols, session)
-
-    def _frames(
-        self, method: str, symbols: Sequence[str], session: Session
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = tuple(symbols[start : start + step])
-            session.asked += 1
-            session.requests[session.asked] = (method, part)
-            params = [symbol + self._suffix for symbol in part]
-            request = {"id": session.asked, "method": method, "params": params}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"id":1,"method":"subscribe","params":["btcusd@depth@100ms"]}``."""
+        suffix = "@depth" if self.options["speed"] == "1s" else "@depth@100ms"
+        params = [symbol + suffix for symbol in symbols]
+        return {"id": number, "method": operation, "params": params}
 
     def ping(self, session: Session, now: float) -> str:
         """``{"id":100,"method":"ping"}``: quiet books are silent, the answer is not."""
-        session.asked += 1
-        return f'{{"id":{session.asked},"method":"ping"}}'
+        session.number += 1
+        return f'{{"id":{session.number},"method":"ping"}}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a book, an acknowledgement or an error."""
-        try:
-            update = self._update.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        symbol, first, last = update.s, update.U, update.u
+    def read_push(self, push: Update[Any], session: Session) -> Sequence[Message]:
+        """The first one of a subscription, of one number, is the snapshot."""
+        symbol, first, last = push.s, push.U, push.u
         if first > last:
             raise MalformedMessage(f"U={first}, u={last}", symbol)
-        time = update.E / NANOSECONDS if update.E else None
+        time = push.E / NANOSECONDS if push.E else None
         if symbol not in session.heard:
             session.heard.add(symbol)
             if first == last:
-                return (Snapshot(symbol, last, update.b, update.a, time=time),)
-        return (Delta(symbol, first, last, update.b, update.a, time),)
+                return (Snapshot(symbol, last, push.b, push.a, time=time),)
+        return (Delta(symbol, first, last, push.b, push.a, time),)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """An answer gives the request's id."""
+        if control.e == "depthUpdate":
+            raise MalformedMessage(problem, control.s)
         if control.e:
-            if control.e == "depthUpdate":
-                raise MalformedMessage(reason, control.s)
             return ()  # another stream
         if control.status is None:
             raise MalformedMessage("neither a book nor an answer")
-        number = control.id if isinstance(control.id, int) else 0
-        method, symbols = session.requests.pop(number, ("", ()))
-        if control.error is not None:
-            if method == "unsubscribe" or control.error.code == TOO_MANY_REQUESTS:
-                return ()  # not for good
-            text = f"{control.error.msg} (code {control.error.code})"
-            return (Rejected(symbols, text),)
-        if not method:
-            return ()  # a pong
-        done = Subscribed if method == "subscribe" else Unsubscribed
-        return (done(symbols),)
+        if control.error is None:
+            return session.confirmed(control.id)
+        if control.error.code == TOO_MANY_REQUESTS:
+            return ()  # not for good
+        reason = f"{control.error.msg} (code {control.error.code})"
+        return session.refused(control.id, reason)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /v1/symbols/details/all``."""
-        return (Request(path="/v1/symbols/details/all"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
-        """Read details of one symbol or of all, or ``/v1/symbols``: bare names."""
-        listing = self.decode(self.decoder(Details | list[Details | str]), body)
-        entries = [listing] if isinstance(listing, Details) else listing
-        return [
-            Instrument(symbol=entry)
-            if isinstance(entry, str)
-            else Instrument(
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
+        """Details of one symbol or of all, or ``/v1/symbols``: bare names."""
+        for entry in [answer] if isinstance(answer, Details) else answer:
+            if isinstance(entry, str):
+                yield Instrument(symbol=entry)
+                continue
+            yield Instrument(
                 symbol=entry.symbol.lower(),
                 price_step=entry.quote_increment,
                 size_step=entry.tick_size,
                 active=entry.status == "open",
             )
-            for entry in entries
-        ]

@@ -44,7 +44,6 @@ LISTED = (
     '[{"filterType":"PRICE_FILTER","tickSize":"0.01"},'
     '{"filterType":"LOT_SIZE","stepSize":"0.00001"}]}]}'
 )
-mend = pytest.mark.xfail(reason="FIX 11: the venue's schema takes too much")
 #: What the fuzzers found once: venue, kind of record, frame.
 FOUND = [
     pytest.param(
@@ -100,7 +99,6 @@ FOUND = [
         '[{"trading":"Enabled","base_decimals":8,"url_symbol":["x"],"name":"X/Y",'
         '"counter_decimals":5}]',
         id="bitstamp: a symbol that is a list",
-        marks=mend,
     ),
 ]
 
