@@ -19,12 +19,12 @@ nonce stays readable as ``sequence % RESTART``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -37,7 +37,8 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.base import UNREADABLE
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, step
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -53,10 +54,9 @@ from booksync.venues.facts import (
 __all__ = ["RESTART", "Bitvavo"]
 
 N = TypeVar("N")
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
-Digits = Annotated[int, msgspec.Meta(ge=0, le=32)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
 RESTART = 1 << 40
-Nonce = Annotated[int, msgspec.Meta(ge=1, le=RESTART - 1)]
+Nonce = Annotated[int, Meta(ge=1, le=RESTART - 1)]
 NANOSECONDS = 1_000_000_000
 INVALID_PARAMETER = 205
 HALTED = 431
@@ -107,16 +107,16 @@ class Market(Struct):
     market: str
     status: str
     tickSize: Decimal | None = None  # noqa: N815
-    quantityDecimals: Digits | None = None  # noqa: N815
+    quantityDecimals: int | None = None  # noqa: N815
 
 
-class Session:
+class Session(Requests):
     """The requests and the numbering of one connection."""
 
-    __slots__ = ("asked", "ending", "halted", "last", "restarts")
+    __slots__ = ("ending", "halted", "last", "restarts")
 
     def __init__(self) -> None:
-        self.asked: dict[int, str] = {}
+        super().__init__()
         self.ending: list[tuple[str, ...]] = []
         self.halted: set[str] = set()
         #: Market -> nonce and timestamp of its last delta.
@@ -125,7 +125,7 @@ class Session:
         self.restarts: dict[str, int] = {}
 
 
-class Bitvavo(Venue):
+class Bitvavo(DeclaredVenue):
     """Bitvavo spot."""
 
     id = "bitvavo"
@@ -152,75 +152,71 @@ class Bitvavo(Venue):
     heartbeat = Heartbeat(silence=75.0)  # protocol pings every 50 s
     WS_URL = "wss://ws.bitvavo.com/v2"
     REST_URL = "https://api.bitvavo.com"
+    PUSH, CONTROL, LISTING = Event, Control, list[Market]
+    LISTINGS = (Request(path="/v2/markets"),)
+    CASE = "upper"
+    STREAM_PATH = "/"  # part of it
     DEPTHS: ClassVar[tuple[int, ...]] = (10, 50, 100, 500, 1000)
     default_depth = 1000
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._event = self.decoder(Event, self.text)
-        self._answer = self.decoder(Answer, self.text)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case: ``BTC-EUR``."""
-        return super().prepare(symbol).upper()
+        """An answer to ``getBook`` is read again, for its levels."""
+        super().setup()
+        self._answer = self.wire_decoder(Answer)
 
     def session(self) -> Session:
         """Requests and numbering of this connection."""
         return Session()
 
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """``wss://ws.bitvavo.com/v2/``: the slash is part of it."""
-        return base + "/"
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """``{"action":"subscribe","channels":[{"name":"book","markets":[…]}]}``."""
-        return [_channels("subscribe", part) for part in self._parts(symbols)]
-
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        parts = self._parts(symbols)
-        session.ending.extend(parts)
-        return [_channels("unsubscribe", part) for part in parts]
+        """Answers come in the order of the requests, and name nobody."""
+        size = self.limits.symbols_per_frame
+        starts = range(0, len(symbols), size)
+        session.ending += [tuple(symbols[at : at + size]) for at in starts]
+        return super().unsubscribe(symbols, session, now)
 
-    def _parts(self, symbols: Sequence[str]) -> list[tuple[str, ...]]:
-        step = self.limits.symbols_per_frame
-        return [tuple(symbols[at : at + step]) for at in range(0, len(symbols), step)]
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"action":"subscribe","channels":[{"name":"book","markets":[…]}]}``."""
+        channel = {"name": "book", "markets": symbols}
+        return {"action": operation, "channels": [channel]}
 
     def snapshot_frame(self, symbol: str, session: Session, now: float) -> str:
         """``{"action":"getBook","requestId":1,"market":"BTC-EUR","depth":1000}``."""
-        number = len(session.asked) + 1
-        session.asked[number] = symbol
+        number = session.add("snapshot", [symbol])
         request = {"action": "getBook", "requestId": number, "market": symbol}
         return msgspec.json.encode({**request, "depth": self.depth}).decode()
+
+    def read_push(self, push: Event[Any], session: Session) -> Sequence[Message]:
+        """A market that moves again was reopened."""
+        delta = _delta(push, session)
+        if push.market in session.halted:
+            session.halted.remove(push.market)
+            return (Resumed(push.market), delta)
+        return (delta,)
 
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a delta, a snapshot, an acknowledgement or an error."""
         try:
-            event = self._event.decode(frame)
+            push = self._push.decode(frame)
         except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        delta = _delta(event, session)
-        if event.market in session.halted:
-            session.halted.remove(event.market)
-            return (Resumed(event.market), delta)
-        return (delta,)
+            control: Control = self.decode(self._control, frame)
+            if control.action == "getBook" and control.errorCode is None:
+                return (self._snapshot(frame, control, session),)
+            return self.read_control(control, session, str(error))
+        return self.read_push(push, session)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """An acknowledgement or an error."""
         if control.event == "book":
-            raise MalformedMessage(reason, control.market or None)
+            raise MalformedMessage(problem, control.market or None)
         if control.errorCode is not None:
             return _refusal(control, session)
-        if control.action == "getBook":
-            return (self._snapshot(frame, control, session),)
         if control.event == "subscribed":
             return (Subscribed(tuple(control.subscriptions.get("book", ()))),)
         if control.event == "unsubscribed" and session.ending:
@@ -232,41 +228,24 @@ class Bitvavo(Venue):
     def _snapshot(
         self, frame: str | bytes, control: Control, session: Session
     ) -> Snapshot:
-        asked = session.asked.get(control.requestId or 0)
+        asked = _asked(control, session)
         try:
             book = self._answer.decode(frame).response
         except UNREADABLE as error:
-            raise MalformedMessage(f"snapshot: {error}", asked) from None
-        return Snapshot(
-            book.market,
-            book.nonce + session.restarts.get(book.market, 0),
-            book.bids,
-            book.asks,
-            depth=self.depth,
-            time=book.timestamp / NANOSECONDS if book.timestamp else None,
-        )
+            raise MalformedMessage(f"snapshot: {error}", *asked) from None
+        market, time = book.market, book.timestamp / NANOSECONDS or None
+        number = book.nonce + session.restarts.get(market, 0)
+        return Snapshot(market, number, book.bids, book.asks, self.depth, time)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /v2/markets``."""
-        return (Request(path="/v2/markets"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Market]) -> Iterable[Instrument]:
         """``tickSize`` is a step, ``quantityDecimals`` counts digits."""
-        markets: list[Market] = self.decode(self.decoder(list[Market]), body)
-        return [
-            Instrument(
+        for entry in answer:
+            yield Instrument(
                 symbol=entry.market,
                 price_step=entry.tickSize,
-                size_step=_step(entry.quantityDecimals),
+                size_step=step(entry.quantityDecimals),
                 active=entry.status == "trading",
             )
-            for entry in markets
-        ]
-
-
-def _channels(action: str, markets: Sequence[str]) -> str:
-    channels = [{"name": "book", "markets": markets}]
-    return msgspec.json.encode({"action": action, "channels": channels}).decode()
 
 
 def _delta(event: Any, session: Session) -> Delta:
@@ -284,6 +263,12 @@ def _delta(event: Any, session: Session) -> Delta:
     return Delta(market, number - 1, number, event.bids, event.asks, stamp)
 
 
+def _asked(control: Control, session: Session) -> tuple[str, ...]:
+    """Whose snapshot the answered request asked for; only such requests have ids."""
+    operation, symbols = session.of(control.requestId)
+    return symbols if operation == "snapshot" else ()
+
+
 def _refusal(control: Control, session: Session) -> Sequence[Message]:
     """
     ``{"action":"subscribe","errorCode":205,"error":"market parameter X is invalid."}``.
@@ -291,17 +276,12 @@ def _refusal(control: Control, session: Session) -> Sequence[Message]:
     Only an invalid parameter is for good; a rate limit (105) is not.
     """
     reason = f"{control.error} (code {control.errorCode})"
-    asked = session.asked.get(control.requestId or 0)
+    asked = _asked(control, session)
     if control.errorCode == HALTED and asked:
-        session.halted.add(asked)
-        return (Halted(asked, reason),)
+        session.halted.update(asked)
+        return tuple(Halted(symbol, reason) for symbol in asked)
     if control.errorCode != INVALID_PARAMETER:
         return ()
     words = control.error.split()
     named = words[2:3] if words[:2] == ["market", "parameter"] else []
-    symbols = (asked,) if asked else tuple(named)
-    return (Rejected(symbols, reason),)
-
-
-def _step(digits: int | None) -> Decimal | None:
-    return None if digits is None else Decimal(1).scaleb(-digits)
+    return (Rejected(asked or tuple(named), reason),)

@@ -65,24 +65,24 @@ class Requests:
     def __init__(self) -> None:
         #: Id of the last request; the first is 1.
         self.number = 0
-        self._waiting: dict[str, tuple[Operation, tuple[str, ...]]] = {}
+        self._waiting: dict[str, tuple[str, tuple[str, ...]]] = {}
 
-    def add(self, operation: Operation, symbols: Sequence[str]) -> int:
-        """Give a request its id."""
+    def add(self, operation: str, symbols: Sequence[str]) -> int:
+        """Give a request its id; ``"snapshot"`` is an operation too."""
         self.number += 1
         self._waiting[str(self.number)] = (operation, tuple(symbols))
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
         return self.number
 
-    def of(self, number: object) -> tuple[Operation | None, tuple[str, ...]]:
+    def of(self, number: object) -> tuple[str | None, tuple[str, ...]]:
         """Operation and symbols of a request; ``(None, ())`` if it is not known."""
         return self._waiting.get(str(number), (None, ()))
 
     def confirmed(self, number: object) -> Sequence[Message]:
         """Say what the venue's consent to a request means; nothing if unknown."""
         operation, symbols = self.of(number)
-        if operation is None:
+        if operation not in {"subscribe", "unsubscribe"}:
             return ()
         return (acknowledged(operation, symbols),)
 

@@ -18,26 +18,21 @@ offered. REST snapshots carry another numbering: never used.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Closing,
-    Delta,
-    Levels,
-    Message,
-    Rejected,
-    Reply,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Closing, Delta, Levels, Message, Reply, Snapshot
+from booksync.venues.base import UNREADABLE, bounded_gunzip
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Venue, bounded_gunzip
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -54,7 +49,6 @@ __all__ = ["Htx", "Session"]
 
 N = TypeVar("N")
 Count = Annotated[int, Meta(ge=0, le=2**62)]
-Digits = Annotated[int, Meta(ge=0, le=32)]
 TOPIC = re.compile(r"market\.([a-z0-9]+)\.mbp\.(\d{1,4})")
 
 
@@ -101,8 +95,8 @@ class Control(Struct):
     status: str = ""
     subbed: str = ""
     unsubbed: str = ""
-    code: str = msgspec.field(name="err-code", default="")
-    text: str = msgspec.field(name="err-msg", default="")
+    code: str = field(name="err-code", default="")
+    text: str = field(name="err-msg", default="")
 
 
 class Market(Struct):
@@ -110,10 +104,10 @@ class Market(Struct):
 
     symbol: str
     state: str = "online"
-    pp: Digits | None = None
-    ap: Digits | None = None
-    price: Digits | None = msgspec.field(name="price-precision", default=None)
-    amount: Digits | None = msgspec.field(name="amount-precision", default=None)
+    pp: int | None = None
+    ap: int | None = None
+    price: int | None = field(name="price-precision", default=None)
+    amount: int | None = field(name="amount-precision", default=None)
 
 
 class Listing(Struct):
@@ -122,18 +116,18 @@ class Listing(Struct):
     data: list[Market]
 
 
-class Session:
-    """The requests of one connection: id -> (word, symbol)."""
+class Session(Requests):
+    """The requests of one connection, and its topics."""
 
-    __slots__ = ("requests", "topics")
+    __slots__ = ("topics",)
 
     def __init__(self) -> None:
-        self.requests: dict[str, tuple[str, str]] = {}
+        super().__init__()
         #: Topic -> symbol and levels.
         self.topics: dict[str, tuple[str, int]] = {}
 
 
-class Htx(Venue):
+class Htx(DeclaredVenue):
     """HTX spot."""
 
     id = "htx"
@@ -161,62 +155,57 @@ class Htx(Venue):
     heartbeat = Heartbeat(silence=20.0)
     WS_URL = "wss://api.huobi.pro"
     REST_URL = "https://api.huobi.pro"
+    PUSH, CONTROL, LISTING = Push, Control, Listing
+    JSON_NUMBERS = True
+    LISTINGS = (Request(path="/v1/settings/common/market-symbols"),)
+    CASE = "lower"
+    STREAM_PATH = "/feed"  # the other socket refuses incremental topics
     DEPTHS: ClassVar[tuple[int, ...]] = (5, 20, 150)
     default_depth = 150
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"truncate": ("yes", "no")}
 
     def setup(self) -> None:
-        """Make the decoders; levels are JSON numbers."""
-        self._push = self.decoder(Push, self.number)
-        self._answer = self.decoder(Answer, self.number)
-        self._control = self.decoder(Control)
-        self._listing = self.decoder(Listing)
+        """An answer is read again, for its levels."""
+        super().setup()
+        self._answer = self.wire_decoder(Answer)
         if self.options["truncate"] == "yes":
             self.keep = self.depth
 
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Lower case: ``btcusdt``."""
-        return super().prepare(symbol).lower()
-
     def session(self) -> Session:
-        """Ids of this connection's requests."""
+        """Ids and topics of this connection."""
         return Session()
 
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """``/feed``: the other socket refuses incremental topics."""
-        return base + "/feed"
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"sub":"market.btcusdt.mbp.150","id":"1"}``."""
-        return [self._frame("sub", symbol, session) for symbol in symbols]
+        (symbol,) = symbols
+        word = "sub" if operation == "subscribe" else "unsub"
+        return {word: self._topic(symbol), "id": str(number)}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsub``."""
-        return [self._frame("unsub", symbol, session) for symbol in symbols]
+    def _topic(self, symbol: str) -> str:
+        return f"market.{symbol}.mbp.{self.depth}"
 
     def snapshot_frame(self, symbol: str, session: Session, now: float) -> str:
-        """The same with ``req``."""
-        return self._frame("req", symbol, session)
-
-    def _frame(self, word: str, symbol: str, session: Session) -> str:
-        number = str(len(session.requests) + 1)
-        session.requests[number] = (word, symbol)
-        request = {word: f"market.{symbol}.mbp.{self.depth}", "id": number}
-        return msgspec.json.encode(request).decode()
+        """``{"req":"market.btcusdt.mbp.150","id":"2"}``."""
+        number = session.add("snapshot", [symbol])
+        return f'{{"req":"{self._topic(symbol)}","id":"{number}"}}'
 
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, a snapshot, a ping, an acknowledgement or an error."""
+        """Read a frame, packed or not."""
         if isinstance(frame, bytes):
             frame = bounded_gunzip(frame, self.limits.frame_bytes)
         try:
-            push: Push[Any] = self._push.decode(frame)
+            push = self._push.decode(frame)
         except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
+            control: Control = self.decode(self._control, frame)
+            if control.rep and control.status != "error":
+                return self._snapshot(frame, control, session)
+            return self.read_control(control, session, str(error))
+        return self.read_push(push, session)
+
+    def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
+        """``prevSeqNum`` is the number of the change before."""
         symbol, _ = _topic(push.ch, session)
         if not symbol:
             return ()
@@ -227,20 +216,18 @@ class Htx(Venue):
         bids, asks = _side(tick.bids), _side(tick.asks)
         return (Delta(symbol, prev, last, bids, asks, push.ts / 1000 or None),)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, problem: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """A ping, an acknowledgement or an error."""
         if control.ping is not None:
             return (Reply(f'{{"pong":{control.ping}}}'),)
         if control.status == "error":
             return self._refused(control, session)
-        if control.rep:
-            return self._snapshot(frame, control, session)
         symbol, _ = _topic(control.subbed or control.unsubbed, session)
         if symbol:
-            done = Subscribed if control.subbed else Unsubscribed
-            return (done((symbol,)),)
+            operation = "subscribe" if control.subbed else "unsubscribe"
+            return (acknowledged(operation, [symbol]),)
         symbol, _ = _topic(control.ch, session)
         if symbol:
             raise MalformedMessage(problem, symbol)
@@ -265,34 +252,21 @@ class Htx(Venue):
 
     def _refused(self, control: Control, session: Session) -> Sequence[Message]:
         """A bad request stays bad; after other errors a new connection tries again."""
-        word, symbol = session.requests.get(str(control.id), ("", ""))
         reason = f"{control.text} ({control.code})"
-        if word == "unsub":
-            return ()
         if control.code.startswith(("bad", "invalid")):
-            return (Rejected((symbol,) if symbol else (), reason),)
-        return (Closing(reason),) if word == "sub" else ()
+            return session.refused(control.id, reason)
+        operation, _ = session.of(control.id)
+        return (Closing(reason),) if operation == "subscribe" else ()
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /v1/settings/common/market-symbols``."""
-        return (Request(path="/v1/settings/common/market-symbols"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``pp`` and ``ap`` are decimals; so were the long names of 2021."""
-        listing: Listing = self.decode(self._listing, body)
-        return [
-            Instrument(
+        for market in answer.data:
+            yield Instrument(
                 symbol=market.symbol,
-                price_step=_step(market.price if market.pp is None else market.pp),
-                size_step=_step(market.amount if market.ap is None else market.ap),
+                price_step=step(market.price if market.pp is None else market.pp),
+                size_step=step(market.amount if market.ap is None else market.ap),
                 active=market.state == "online",
             )
-            for market in listing.data
-        ]
-
-
-def _step(decimals: int | None) -> Decimal | None:
-    return None if decimals is None else Decimal(1).scaleb(-decimals)
 
 
 def _side(levels: Any) -> Levels:

@@ -12,16 +12,22 @@ default stream comes every 5.4 s only, and ``fast=yes`` every 0.54 s with 5 leve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from booksync.errors import ConfigurationError, MalformedMessage
-from booksync.messages import Message, Rejected, Snapshot, Subscribed, Unsubscribed
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.messages import Message, Rejected, Snapshot
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    pairs,
+)
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -46,8 +52,8 @@ Time = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 class Level(Struct, Generic[N], gc=False):
     """``{"px":"84143.0","sz":"10.25923","n":25}``; ``n`` counts orders."""
 
-    px: N
-    sz: N
+    price: N = field(name="px")
+    size: N = field(name="sz")
 
 
 class Book(Struct, Generic[N], gc=False):
@@ -116,7 +122,7 @@ class Meta(Struct):
     tokens: list[Token] | None = None
 
 
-class Hyperliquid(Venue):
+class Hyperliquid(DeclaredVenue):
     """Hyperliquid perpetuals (``BTC``, ``xyz:SP500``) and spot (``@107``)."""
 
     id = "hyperliquid"
@@ -146,6 +152,17 @@ class Hyperliquid(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=45.0)
     WS_URL = "wss://api.hyperliquid.xyz/ws"
     REST_URL = "https://api.hyperliquid.xyz"
+    PUSH, CONTROL, LISTING = Frame, Control, Meta
+    LISTINGS = tuple(
+        Request(
+            path="/info",
+            method="POST",
+            body=msgspec.json.encode({"type": kind}),
+            headers={"Content-Type": "application/json"},
+            weight=20,
+        )
+        for kind in ("meta", "spotMeta")
+    )
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "fast": ("no", "yes"),
         "nSigFigs": ("all", "2", "3", "4", "5"),
@@ -154,12 +171,11 @@ class Hyperliquid(Venue):
 
     def setup(self) -> None:
         """
-        Make the decoders, and what a subscription asks for.
+        Say what a subscription asks for.
 
         A bad parameter closes the whole connection without a word.
         """
-        self._frame = self.decoder(Frame, self.text)
-        self._control = self.decoder(Control)
+        super().setup()
         self._answer = self.decoder(Answer)
         self._named = self.decoder(Named)
         self._word = self.decoder(str)
@@ -173,98 +189,54 @@ class Hyperliquid(Venue):
         if mantissa != "none":
             self._extra["mantissa"] = int(mantissa)
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Any, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"method":"subscribe","subscription":{"type":"l2Book","coin":"BTC"}}``."""
-        return self._frames("subscribe", symbols)
+        (symbol,) = symbols
+        wanted = {"type": CHANNEL, "coin": symbol, **self._extra}
+        return {"method": operation, "subscription": wanted}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Any, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols)
-
-    def _frames(self, method: str, symbols: Sequence[str]) -> list[str | bytes]:
-        return [
-            msgspec.json.encode(
-                {
-                    "method": method,
-                    "subscription": {"type": CHANNEL, "coin": symbol, **self._extra},
-                }
-            ).decode()
-            for symbol in symbols
-        ]
-
-    def ping(self, session: Any, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """Answered by ``{"channel":"pong"}``."""
         return '{"method":"ping"}'
 
-    def parse(self, frame: str | bytes, session: Any) -> Sequence[Message]:
-        """Read a book, an answer or an error."""
-        try:
-            found = self._frame.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, str(error))
-        book = found.data
-        if found.channel != CHANNEL:
+    def read_push(self, push: Frame[Any], session: Requests) -> Sequence[Message]:
+        """A whole book."""
+        if push.channel != CHANNEL:
             return ()
-        bids, asks = book.levels
-        return (
-            Snapshot(
-                book.coin,
-                book.time,
-                [(level.px, level.sz) for level in bids],
-                [(level.px, level.sz) for level in asks],
-                FAST_LEVELS if self._fast or book.fast else LEVELS,
-                book.time / 1000,
-            ),
-        )
+        book = push.data
+        bids, asks = map(pairs, book.levels)
+        depth = FAST_LEVELS if self._fast or book.fast else LEVELS
+        return (Snapshot(book.coin, book.time, bids, asks, depth, book.time / 1000),)
 
-    def _parse_other(self, frame: str | bytes, reason: str) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+    def read_control(
+        self, control: Control, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """A broken book, an error in words, or an answer."""
+        data = bytes(control.data)
         if control.channel == CHANNEL:
-            named = self.decode(self._named, bytes(control.data))
-            raise MalformedMessage(reason, named.coin or None)
+            raise MalformedMessage(problem, self.decode(self._named, data).coin or None)
         if control.channel == "error":
-            return (Rejected((), self.decode(self._word, bytes(control.data))),)
+            return (Rejected((), self.decode(self._word, data)),)
         if control.channel != "subscriptionResponse":
             return ()  # a pong, another channel
-        answer: Answer = self.decode(self._answer, bytes(control.data))
+        answer: Answer = self.decode(self._answer, data)
         if answer.subscription.type != CHANNEL:
             return ()
-        done = Subscribed if answer.method == "subscribe" else Unsubscribed
-        return (done((answer.subscription.coin,)),)
+        return (acknowledged(answer.method, [answer.subscription.coin]),)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``POST /info``, once for perpetuals, once for spot."""
-        return [
-            Request(
-                path="/info",
-                method="POST",
-                body=msgspec.json.encode({"type": kind}),
-                headers={"Content-Type": "application/json"},
-                weight=20,
-            )
-            for kind in ("meta", "spotMeta")
-        ]
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Meta) -> Iterable[Instrument]:
         """At most 5 significant figures, and ``6 - szDecimals`` decimals (spot 8)."""
-        meta: Meta = self.decode(self.decoder(Meta), body)
-        sizes = {token.index: token.szDecimals for token in meta.tokens or ()}
-        most = PERPETUAL_DECIMALS if meta.tokens is None else SPOT_DECIMALS
-        found = []
-        for asset in meta.universe:
+        sizes = {token.index: token.szDecimals for token in answer.tokens or ()}
+        most = PERPETUAL_DECIMALS if answer.tokens is None else SPOT_DECIMALS
+        for asset in answer.universe:
             places = asset.szDecimals
-            if meta.tokens is not None:
+            if answer.tokens is not None:
                 places = sizes.get(asset.tokens[0], 0) if asset.tokens else 0
-            found.append(
-                Instrument(
-                    symbol=asset.name,
-                    price_step=Decimal((0, (1,), min(places - most, 0))),
-                    size_step=Decimal((0, (1,), -places)),
-                    active=not asset.isDelisted,
-                )
+            yield Instrument(
+                symbol=asset.name,
+                price_step=Decimal((0, (1,), min(places - most, 0))),
+                size_step=Decimal((0, (1,), -places)),
+                active=not asset.isDelisted,
             )
-        return found

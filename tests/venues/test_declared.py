@@ -131,6 +131,13 @@ def test_answer_means_what_was_asked(frame, messages):
     assert venue.parse(frame, session) == messages
 
 
+def test_snapshot_that_was_asked_for_needs_no_consent_but_may_be_refused():
+    session = Requests()
+    session.add("snapshot", ["A"])
+    assert session.confirmed(1) == ()
+    assert session.refused(1, "no") == (Rejected(("A",), "no"),)
+
+
 def test_refusal_that_is_not_final_names_nobody():
     session = Requests()
     session.add("subscribe", ["A"])

@@ -15,6 +15,7 @@ import pytest
 
 from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.messages import Rejected, Snapshot, Subscribed, Unsubscribed
+from booksync.venues.declared import Requests
 from booksync.venues.hyperliquid import Hyperliquid
 from tests.captures import needs_captures, oracle, records, replay_naively
 
@@ -73,7 +74,7 @@ def test_fast_book_has_5_levels():
     assert parse(book(fast=False))[0].depth == 20
     venue = Hyperliquid(options={"fast": "yes"})
     assert parse(book(), venue=venue)[0].depth == 5
-    (raw,) = venue.subscribe(["BTC"], {}, 0.0)
+    (raw,) = venue.subscribe(["BTC"], Requests(), 0.0)
     assert raw == (
         '{"method":"subscribe","subscription":'
         '{"type":"l2Book","coin":"BTC","fast":true}}'
@@ -82,10 +83,10 @@ def test_fast_book_has_5_levels():
 
 def test_requests_are_those_of_the_sheet():
     venue = Hyperliquid()
-    assert venue.subscribe(["BTC"], {}, 0.0) == [
+    assert venue.subscribe(["BTC"], Requests(), 0.0) == [
         '{"method":"subscribe","subscription":{"type":"l2Book","coin":"BTC"}}'
     ]
-    assert venue.unsubscribe(["@107"], {}, 0.0) == [
+    assert venue.unsubscribe(["@107"], Requests(), 0.0) == [
         '{"method":"unsubscribe","subscription":{"type":"l2Book","coin":"@107"}}'
     ]
     assert venue.ping({}, 0.0) == '{"method":"ping"}'
@@ -94,7 +95,7 @@ def test_requests_are_those_of_the_sheet():
 
 def test_aggregation_is_checked_before_the_venue_closes_the_connection():
     options = {"nSigFigs": "5", "mantissa": "2"}
-    (raw,) = Hyperliquid(options=options).subscribe(["BTC"], {}, 0.0)
+    (raw,) = Hyperliquid(options=options).subscribe(["BTC"], Requests(), 0.0)
     assert json.loads(raw)["subscription"] == {
         "type": "l2Book",
         "coin": "BTC",
