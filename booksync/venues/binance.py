@@ -1,41 +1,29 @@
 """
-Binance spot, Binance US, Binance USD-M and COIN-M futures: one protocol, two rules.
+Binance spot and Binance US; what the futures share is here, too.
 
 Facts: binance/binance-spot-api-docs @a5e0bc3 (2026-07-21), binance-us-api-docs
-@6b62304 and developers.binance.com derivatives (read 2026-11), checked on recorded
-frames of 2021 and 2024.
+@6b62304, checked on recorded frames of 2021 and 2024.
 
 Spot numbers each symbol's changes one by one; a delta says ``U`` (first) and ``u``
 (last), so it carries ``(U - 1, u]``. The documentation wants the snapshot's id inside
 ``[U, u]`` of the first delta; in 11 of 11 recorded joins it was ``U - 1``, so a literal
 reading would never join.
-
-Futures ids belong to the whole matching engine and leave holes; a delta names its
-predecessor ``pu``, so it carries ``(pu, u]``. The documentation's ``U <= S <= u``
-rejects a snapshot that stands exactly at ``pu``, as 8 of 14 recorded ones did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from booksync.errors import MalformedMessage, SubscriptionRejected
-from booksync.messages import (
-    Closing,
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Count, Venue
+from booksync.errors import MalformedMessage
+from booksync.messages import Closing, Delta, Message, Snapshot
+from booksync.venues.base import UNREADABLE, Count
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, RestBook
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -49,7 +37,7 @@ from booksync.venues.facts import (
     Source,
 )
 
-__all__ = ["Binance", "BinanceCoinM", "BinanceUS", "BinanceUsdM"]
+__all__ = ["Binance", "BinanceUS", "Combined", "symbol_of"]
 
 N = TypeVar("N")
 UNKNOWN_SYMBOL = {-1121, -1122, -1220}
@@ -96,6 +84,7 @@ class Control(Struct):
 
     id: int | str | None = None
     e: str = ""
+    s: str = ""
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"")
     code: int | None = None
@@ -107,7 +96,6 @@ class Kind(Struct):
     """What a combined frame's data is."""
 
     e: str = ""
-    s: str = ""
 
 
 class Filter(Struct):
@@ -133,17 +121,7 @@ class Listing(Struct):
     symbols: list[Market]
 
 
-class Session:
-    """The requests of one connection: id -> (method, symbols)."""
-
-    __slots__ = ("requests", "streams")
-
-    def __init__(self) -> None:
-        self.requests: dict[int, tuple[str, tuple[str, ...]]] = {}
-        self.streams: dict[str, str] = {}
-
-
-class Binance(Venue):
+class Binance(DeclaredVenue):
     """Binance spot."""
 
     id = "binance"
@@ -172,186 +150,125 @@ class Binance(Venue):
     heartbeat = Heartbeat(silence=60.0)  # the venue's own pings are protocol pings
     WS_URL = "wss://stream.binance.com:9443"
     REST_URL = "https://api.binance.com"
+    STREAM_PATH = "/stream"  # combined streams, subscribed by frames
+    REST_BOOK = RestBook(path="/api/v3/depth", depth="limit", ending="/depth")
+    LISTINGS = (Request(path="/api/v3/exchangeInfo", weight=20),)
+    PUSH, CONTROL = Combined, Control
+    BOOK, PROBLEM, LISTING = Book, Problem, Listing
+    CASE = "upper"  # as in payloads and REST; streams are lower case
     DEPTHS: ClassVar[tuple[int, ...]] = (100, 500, 1000, 5000)
     default_depth = 1000
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("100ms", "1000ms")}
     WEIGHTS: ClassVar[Mapping[int, int]] = {100: 5, 500: 25, 1000: 50, 5000: 250}
-    API = "/api/v3"
-    STREAM_PATH = "/stream"
+    #: The speed that a stream's name does not say.
+    PLAIN_SPEED = "1000ms"
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._combined = self.decoder(Combined, self.text)
-        self._update = self.decoder(Update, self.text)
-        self._book = self.decoder(Book, self.text)
-        self._control = self.decoder(Control)
+        """Make the decoders, and the name of the stream's speed."""
+        super().setup()
+        self._update = self.wire_decoder(Update)
         self._kind = self.decoder(Kind)
         speed = self.options["speed"]
-        self._suffix = "@depth" if speed == "1000ms" else f"@depth@{speed}"
+        self._suffix = "@depth" if speed == self.PLAIN_SPEED else f"@depth@{speed}"
 
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case, as in payloads and REST (streams are lower case)."""
-        return super().prepare(symbol).upper()
-
-    def session(self) -> Session:
-        """Ids of this connection's requests."""
-        return Session()
-
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """Combined streams, subscribed by frames."""
-        return base + self.STREAM_PATH
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}``."""
-        return self._frames("SUBSCRIBE", symbols, session)
+        params = [symbol.lower() + self._suffix for symbol in symbols]
+        return {"method": operation.upper(), "params": params, "id": number}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``UNSUBSCRIBE``."""
-        return self._frames("UNSUBSCRIBE", symbols, session)
+    def read_push(self, push: Any, session: Requests) -> Sequence[Message]:
+        """The range ``[U, u]`` is contiguous per symbol."""
+        data: Update[Any] = push.data
+        symbol, first, last = data.s, data.U, data.u
+        if symbol_of(push.stream) != symbol:
+            raise MalformedMessage(f"{symbol!r} on the stream {push.stream!r}")
+        if not 0 < first <= last:
+            raise MalformedMessage(f"U={first}, u={last}", symbol)
+        time = data.E / 1000 if data.E else None
+        return (Delta(symbol, first - 1, last, data.b, data.a, time),)
 
-    def _frames(
-        self, method: str, symbols: Sequence[str], session: Session
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = tuple(symbols[start : start + step])
-            number = len(session.requests) + 1
-            session.requests[number] = (method, part)
-            params = [symbol.lower() + self._suffix for symbol in part]
-            request = {"method": method, "params": params, "id": number}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
-
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, an acknowledgement, an error or a shutdown notice."""
-        try:
-            combined = self._combined.decode(frame)
-        except UNREADABLE:
-            return self._parse_other(frame, session)
-        update = combined.data
-        stream, symbol = combined.stream, update.s
-        if session.streams.get(stream) != symbol:
-            if stream.partition("@")[0].upper() != symbol or "@depth" not in stream:
-                raise MalformedMessage(f"{symbol!r} on the stream {stream!r}")
-            session.streams[stream] = symbol
-        return (self._delta(update),)
-
-    def _delta(self, update: Any) -> Delta:
-        """Spot: the range ``[U, u]`` is contiguous per symbol."""
-        if not 0 < update.U <= update.u:
-            raise MalformedMessage(f"U={update.U}, u={update.u}", update.s)
-        return Delta(
-            update.s,
-            update.U - 1,
-            update.u,
-            update.b,
-            update.a,
-            update.E / 1000 if update.E else None,
-        )
-
-    def _parse_other(self, frame: str | bytes, session: Session) -> Sequence[Message]:
+    def _parse_control(
+        self, frame: str | bytes, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """An update of a stream that is not combined is bare."""
         control: Control = self.decode(self._control, frame)
-        problem = control.error
-        if problem is None and control.code is not None:
-            problem = Problem(control.code, control.msg)
-        if isinstance(control.id, int) and control.id in session.requests:
-            method, symbols = session.requests[control.id]
-            if problem is not None:
-                return (Rejected(symbols, f"{problem.msg} (code {problem.code})"),)
-            done = Subscribed if method == "SUBSCRIBE" else Unsubscribed
-            return (done(symbols),)
-        if problem is not None:
-            return (Rejected((), f"{problem.msg} (code {problem.code})"),)
-        return self._parse_stream(control, frame)
+        if control.e != "depthUpdate":
+            return self.read_control(control, session, problem)
+        try:
+            update = self._update.decode(frame)
+        except UNREADABLE as error:
+            raise MalformedMessage(str(error), control.s or None) from None
+        return self.read_push(Combined(f"{update.s}@depth", update), session)
 
-    def _parse_stream(self, control: Control, frame: str | bytes) -> Sequence[Message]:
-        if control.stream and "@depth" not in control.stream:
-            shutdown = control.stream == "!serverShutdown"
-            return (Closing("serverShutdown"),) if shutdown else ()
-        data = bytes(control.data) if control.stream else frame
-        kind: Kind = self.decode(self._kind, data)
-        if kind.e == "serverShutdown":
+    def read_control(
+        self, control: Control, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """Answers give the request's id; a shutdown is announced in two ways."""
+        refusal = control.error
+        if refusal is None and control.code is not None:
+            refusal = Problem(control.code, control.msg)
+        if refusal is not None:
+            reason = f"{refusal.msg} (code {refusal.code})"
+            return session.refused(control.id, reason)
+        kind, stream = control.e, control.stream
+        if "@depth" in stream:
+            kind = self.decode(self._kind, bytes(control.data)).e
+        if "serverShutdown" in {kind, stream.removeprefix("!")}:
             return (Closing("serverShutdown"),)
-        if kind.e == "depthUpdate" or "@depth" in control.stream:
-            symbol = control.stream.partition("@")[0].upper() or kind.s or None
-            try:
-                return (self._delta(self._update.decode(data)),)
-            except UNREADABLE as error:
-                raise MalformedMessage(str(error), symbol) from None
-        if kind.e or control.stream or control.id is not None:
-            return ()  # another kind of stream, or an answer that is not ours
-        raise MalformedMessage("neither a delta nor an answer")
+        if "@depth" in stream:
+            raise MalformedMessage(problem, stream.partition("@")[0].upper() or None)
+        if not kind and not stream and control.id is None:
+            raise MalformedMessage("neither a delta nor an answer")
+        return session.confirmed(control.id)
 
     def snapshot_request(self, symbol: str) -> Request:
-        """``GET /depth``, whose weight grows with its limit."""
-        depth = self.depth or self.default_depth
-        return Request(
-            path=f"{self.API}/depth",
-            params={"symbol": symbol, "limit": str(depth)},
-            weight=self.WEIGHTS[depth],
-        )
+        """The weight grows with the limit."""
+        asked = super().snapshot_request(symbol)
+        weight = self.WEIGHTS[int(asked.params["limit"])]
+        return msgspec.structs.replace(asked, weight=weight)
 
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
-    ) -> Snapshot:
+    def read_book(self, book: Book[Any], symbol: str, depth: int | None) -> Snapshot:
         """``lastUpdateId`` is the number of the last change in it."""
-        try:
-            book = self._book.decode(body)
-        except UNREADABLE as error:
-            self._raise_if_unknown(body, symbol)
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
         if book.symbol not in ("", symbol):
             raise MalformedMessage(f"snapshot of {book.symbol!r}", symbol)
-        time = book.T / 1000 if book.T else None
-        return Snapshot(
-            symbol, book.lastUpdateId, book.bids, book.asks, depth=depth, time=time
-        )
+        time = book.T / 1000 or None
+        return Snapshot(symbol, book.lastUpdateId, book.bids, book.asks, depth, time)
 
-    def _raise_if_unknown(self, body: bytes | str, symbol: str) -> None:
-        try:
-            problem = msgspec.json.decode(body, type=Problem)
-        except UNREADABLE:
-            return
-        if problem.code in UNKNOWN_SYMBOL:
-            raise SubscriptionRejected(symbol, f"{problem.msg} (code {problem.code})")
+    def unknown(self, problem: Problem) -> str | None:
+        """By its code."""
+        reason = f"{problem.msg} (code {problem.code})"
+        return reason if problem.code in UNKNOWN_SYMBOL else None
 
-    def snapshot_symbol(self, url: str) -> str | None:
-        """Path ends in ``/depth``, whatever the host and the version."""
-        parts = urlsplit(url)
-        symbols = parse_qs(parts.query).get("symbol")
-        return symbols[0] if symbols and parts.path.endswith("/depth") else None
-
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /exchangeInfo``."""
-        return (Request(path=f"{self.API}/exchangeInfo", weight=20),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``PRICE_FILTER.tickSize`` and ``LOT_SIZE.stepSize``, not the precisions."""
-        listing: Listing = self.decode(msgspec.json.Decoder(Listing), body)
-        return [_instrument(market) for market in listing.symbols]
+        for market in answer.symbols:
+            filters = {item.filterType: item for item in market.filters}
+            yield Instrument(
+                symbol=market.symbol,
+                price_step=_needed(filters["PRICE_FILTER"].tickSize),
+                size_step=_needed(filters["LOT_SIZE"].stepSize),
+                active=(market.status or market.contractStatus) == "TRADING",
+            )
 
 
-def _instrument(market: Market) -> Instrument:
-    filters = {item.filterType: item for item in market.filters}
-    price, size = filters.get("PRICE_FILTER"), filters.get("LOT_SIZE")
-    return Instrument(
-        symbol=market.symbol,
-        price_step=_step(market, price.tickSize if price else None),
-        size_step=_step(market, size.stepSize if size else None),
-        active=(market.status or market.contractStatus) == "TRADING",
-    )
-
-
-def _step(market: Market, step: Decimal | None) -> Decimal:
-    if step is None or not step.is_finite() or step < 0:
-        raise MalformedMessage(f"exchangeInfo: {market.symbol!r} has no step: {step}")
+def _needed(step: Decimal | None) -> Decimal:
+    if step is None:
+        raise ValueError("a filter without its step")
     return step
+
+
+@lru_cache(maxsize=8192)
+def symbol_of(stream: str) -> str | None:
+    """
+    Give the symbol of a stream of updates.
+
+    >>> symbol_of("btcusdt@depth@100ms")
+    'BTCUSDT'
+
+    """
+    return stream.partition("@")[0].upper() if "@depth" in stream else None
 
 
 class BinanceUS(Binance):
@@ -368,67 +285,3 @@ class BinanceUS(Binance):
     WS_URL = "wss://stream.binance.us:9443"
     REST_URL = "https://api.binance.us"
     WEIGHTS: ClassVar[Mapping[int, int]] = {100: 1, 500: 5, 1000: 10, 5000: 50}
-
-
-class BinanceUsdM(Binance):
-    """Binance USD-M futures: ids of the whole engine, chained by ``pu``."""
-
-    id = "binance_usdm"
-    facts = msgspec.structs.replace(
-        Binance.facts,
-        markets="USD-M futures",
-        assurance=Assurance.CHAINED,
-        url="https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams",
-        date="2026-11-01",
-    )
-    limits = msgspec.structs.replace(Binance.limits, messages=8.0, weight=2_400)
-    WS_URL = "wss://fstream.binance.com"
-    REST_URL = "https://fapi.binance.com"
-    DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
-    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "speed": ("100ms", "250ms", "500ms")
-    }
-    WEIGHTS: ClassVar[Mapping[int, int]] = {
-        5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20,
-    }  # fmt: skip
-    API = "/fapi/v1"
-    STREAM_PATH = "/public/stream"  # a book on another route stays silent
-
-    def setup(self) -> None:
-        """Spell the 250 ms stream as the venue does."""
-        super().setup()
-        if self.options["speed"] == "250ms":
-            self._suffix = "@depth"
-
-    def _delta(self, update: Any) -> Delta:
-        """Futures: ``pu`` is the previous delta's ``u``; between them are holes."""
-        if not update.pu < update.u:
-            raise MalformedMessage(f"pu={update.pu}, u={update.u}", update.s)
-        return Delta(
-            update.s,
-            update.pu,
-            update.u,
-            update.b,
-            update.a,
-            update.E / 1000 if update.E else None,
-        )
-
-
-class BinanceCoinM(BinanceUsdM):
-    """Binance COIN-M futures: the USD-M protocol; sizes in contracts."""
-
-    id = "binance_coinm"
-    facts = msgspec.structs.replace(
-        BinanceUsdM.facts,
-        markets="COIN-M futures",
-        unverified=(
-            *BinanceUsdM.facts.unverified,
-            "streams per connection and message rate",
-            "whether dstream moves to the routed layout",
-        ),
-        url="https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams/Connect",
-    )
-    WS_URL = "wss://dstream.binance.com"
-    REST_URL = "https://dapi.binance.com"
-    API = "/dapi/v1"
-    STREAM_PATH = "/stream"

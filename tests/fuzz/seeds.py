@@ -25,11 +25,15 @@ from tests.fuzz.cases import MOST_RECORDS, Case, Kind, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 #: Elements to which a recorded list is cut.
 SHORT = 4
 #: Recorded frames that are looked at, and kept of each capture.
 LOOKED_AT, KEPT = 400, 10
+
+#: How the modules begin that only a venue's own module imports.
+PRIVATE = "booksync.venues._"
 
 #: Frames of venues whose tests name none; see the module of each venue for sources.
 BUILT_IN = {
@@ -64,13 +68,12 @@ def of(venue: str, *, recorded: bool = True) -> list[Case]:
 
 
 def tokens(venue: str) -> list[str]:
-    """Short texts of the module that reads this venue: words of its protocol."""
-    module = inspect.getmodule(venues.get(venue))
-    assert module is not None
-    tree = ast.parse(inspect.getsource(module))
+    """Short texts of the modules that read this venue: words of its protocol."""
+    trees = [ast.parse(inspect.getsource(m)) for m in _modules(venues.get(venue))]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
     found = {
         node.value: None
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and 0 < len(node.value) < 40
@@ -78,10 +81,25 @@ def tokens(venue: str) -> list[str]:
     }
     fields = {
         node.target.id: None
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
     return [*found, *fields]
+
+
+def _modules(kind: type[venues.Venue]) -> list[ModuleType]:
+    """The venue's own, those of venues that it is made of, and their private ones."""
+    found: list[ModuleType] = []
+    for base in kind.__mro__:
+        module = inspect.getmodule(base)
+        if module is not None and module not in found and "id" in vars(base):
+            found.append(module)
+            found += [
+                value
+                for value in vars(module).values()
+                if inspect.ismodule(value) and value.__name__.startswith(PRIVATE)
+            ]
+    return found
 
 
 def _in_parts(venue: venues.Venue, frames: list[bytes]) -> Iterator[list[Record]]:
@@ -114,16 +132,17 @@ def _kind(frame: bytes) -> Kind:
 
 
 def _built_in(kind: type[venues.Venue]) -> Iterator[bytes]:
-    name = kind.__module__.rpartition(".")[2]
-    yield from BUILT_IN.get(name, "").strip().encode().splitlines()
-    try:
-        module = importlib.import_module(f"tests.venues.test_{name}")
-    except ImportError:
-        return
-    for name, value in vars(module).items():
-        if name.isupper():
-            for item in value if isinstance(value, tuple | list) else (value,):
-                yield from _frames(item)
+    for read_by in _modules(kind):
+        stem = read_by.__name__.rpartition(".")[2]
+        yield from BUILT_IN.get(stem, "").strip().encode().splitlines()
+        try:
+            module = importlib.import_module(f"tests.venues.test_{stem}")
+        except ImportError:
+            continue
+        for name, value in vars(module).items():
+            if name.isupper():
+                for item in value if isinstance(value, tuple | list) else (value,):
+                    yield from _frames(item)
 
 
 def _frames(value: Any) -> Iterator[bytes]:
@@ -137,9 +156,13 @@ def _frames(value: Any) -> Iterator[bytes]:
 
 
 def _samples(kind: type[venues.Venue]) -> Iterator[bytes]:
-    module = inspect.getmodule(kind)
+    for module in _modules(kind):
+        yield from _samples_of(module)
+
+
+def _samples_of(module: ModuleType) -> Iterator[bytes]:
     for value in vars(module).values():
-        own = getattr(value, "__module__", None) == kind.__module__
+        own = getattr(value, "__module__", None) == module.__name__
         if own and isinstance(value, type) and issubclass(value, msgspec.Struct):
             variables = getattr(value, "__parameters__", ())
             wire: Any = value

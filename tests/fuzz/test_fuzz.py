@@ -119,16 +119,18 @@ BINANCE = venues.get("binance")
 class Careless(BINANCE):  # type: ignore[misc, valid-type]
     """A plausible mistake: whatever ``E`` is, it is divided."""
 
-    def _delta(self, update):
-        delta = super()._delta(update)
-        return msgspec.structs.replace(delta, time=1000 / (update.E % 1000 - 136))
+    def read_push(self, push, session):
+        (delta,) = super().read_push(push, session)
+        time = 1000 / (push.data.E % 1000 - 136)
+        return (msgspec.structs.replace(delta, time=time),)
 
 
 class Trusting(BINANCE):  # type: ignore[misc, valid-type]
     """Another: numbers that go back are let through."""
 
-    def _delta(self, update):
-        return Delta(update.s, update.U - 1, update.u, update.b, update.a)
+    def read_push(self, push, session):
+        update = push.data
+        return (Delta(update.s, update.U - 1, update.u, update.b, update.a),)
 
 
 class Forgetful(BINANCE):  # type: ignore[misc, valid-type]

@@ -13,7 +13,7 @@ import pytest
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Snapshot
-from booksync.venues.binance import BinanceCoinM, BinanceUsdM
+from booksync.venues.binance_futures import BinanceCoinM, BinanceUsdM
 from tests.captures import needs_captures
 from tests.venues.test_binance import (
     check_capture,

@@ -17,7 +17,7 @@ import pytest
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Snapshot
 from booksync.venues import Assurance
-from booksync.venues.binance import BinanceCoinM, BinanceUsdM
+from booksync.venues.binance_futures import BinanceCoinM, BinanceUsdM
 from tests.captures import NaiveBook, needs_captures
 from tests.venues.mangle import cut
 from tests.venues.test_binance import (
