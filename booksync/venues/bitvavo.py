@@ -113,10 +113,12 @@ class Market(Struct):
 class Session(Requests):
     """The requests and the numbering of one connection."""
 
-    __slots__ = ("ending", "halted", "last", "restarts")
+    __slots__ = ("ending", "halted", "last", "restarts", "snapshots")
 
     def __init__(self) -> None:
         super().__init__()
+        #: Only these requests have ids.
+        self.snapshots = Requests()
         self.ending: list[tuple[str, ...]] = []
         self.halted: set[str] = set()
         #: Market -> nonce and timestamp of its last delta.
@@ -186,7 +188,7 @@ class Bitvavo(DeclaredVenue):
 
     def snapshot_frame(self, symbol: str, session: Session, now: float) -> str:
         """``{"action":"getBook","requestId":1,"market":"BTC-EUR","depth":1000}``."""
-        number = session.add("snapshot", [symbol])
+        number = session.snapshots.add("snapshot", [symbol])
         request = {"action": "getBook", "requestId": number, "market": symbol}
         return msgspec.json.encode({**request, "depth": self.depth}).decode()
 
@@ -228,7 +230,7 @@ class Bitvavo(DeclaredVenue):
     def _snapshot(
         self, frame: str | bytes, control: Control, session: Session
     ) -> Snapshot:
-        asked = _asked(control, session)
+        _, asked = session.snapshots.of(control.requestId)
         try:
             book = self._answer.decode(frame).response
         except UNREADABLE as error:
@@ -263,12 +265,6 @@ def _delta(event: Any, session: Session) -> Delta:
     return Delta(market, number - 1, number, event.bids, event.asks, stamp)
 
 
-def _asked(control: Control, session: Session) -> tuple[str, ...]:
-    """Whose snapshot the answered request asked for; only such requests have ids."""
-    operation, symbols = session.of(control.requestId)
-    return symbols if operation == "snapshot" else ()
-
-
 def _refusal(control: Control, session: Session) -> Sequence[Message]:
     """
     ``{"action":"subscribe","errorCode":205,"error":"market parameter X is invalid."}``.
@@ -276,7 +272,7 @@ def _refusal(control: Control, session: Session) -> Sequence[Message]:
     Only an invalid parameter is for good; a rate limit (105) is not.
     """
     reason = f"{control.error} (code {control.errorCode})"
-    asked = _asked(control, session)
+    _, asked = session.snapshots.of(control.requestId)
     if control.errorCode == HALTED and asked:
         session.halted.update(asked)
         return tuple(Halted(symbol, reason) for symbol in asked)
