@@ -15,17 +15,17 @@ silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from functools import lru_cache
+from typing import Any, ClassVar, Generic, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.base import Count
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, RestBook
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -41,8 +41,8 @@ from booksync.venues.facts import (
 __all__ = ["Backpack"]
 
 N = TypeVar("N")
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 MICROSECONDS = 1_000_000
+SPEEDS = ("realtime", "200ms", "600ms", "1000ms")
 
 
 class Update(Struct, Generic[N], gc=False):
@@ -121,16 +121,7 @@ class Market(Struct):
     orderBookState: str = ""  # noqa: N815
 
 
-class Session:
-    """Streams seen on one connection, with the market that each one carries."""
-
-    __slots__ = ("streams",)
-
-    def __init__(self) -> None:
-        self.streams: dict[str, str] = {}
-
-
-class Backpack(Venue):
+class Backpack(DeclaredVenue):
     """Backpack spot and perpetuals."""
 
     id = "backpack"
@@ -158,132 +149,78 @@ class Backpack(Venue):
     heartbeat = Heartbeat(silence=90.0)  # protocol pings every 60 s
     WS_URL = "wss://ws.backpack.exchange"
     REST_URL = "https://api.backpack.exchange"
-    DEPTHS: ClassVar[tuple[int, ...]] = (100, 500, 1000)
+    REST_BOOK = RestBook(path="/api/v1/depth", depth="limit", ending="/depth")
+    LISTINGS = (Request(path="/api/v1/markets"),)
+    PUSH, CONTROL, BOOK, LISTING = Combined, Control, Book, list[Market]
+    DEPTHS = (100, 500, 1000)
     default_depth = 1000
-    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "speed": ("realtime", "200ms", "600ms", "1000ms")
-    }
+    OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": SPEEDS}
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._combined = self.decoder(Combined, self.text)
-        self._book = self.decoder(Book, self.text)
-        self._control = self.decoder(Control)
+        """``depth.BTC_USDC`` or ``depth.200ms.BTC_USDC``."""
+        super().setup()
         speed = self.options["speed"]
         self._prefix = "depth." if speed == "realtime" else f"depth.{speed}."
 
-    def session(self) -> Session:
-        """Streams of this connection."""
-        return Session()
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"method":"SUBSCRIBE","params":["depth.BTC_USDC_PERP"]}``."""
-        return self._frames("SUBSCRIBE", symbols)
+        params = [self._prefix + symbol for symbol in symbols]
+        return {"method": operation.upper(), "params": params}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``UNSUBSCRIBE``."""
-        return self._frames("UNSUBSCRIBE", symbols)
+    def read_push(self, push: Combined[Any], session: Requests) -> Sequence[Message]:
+        """The range ``[U, u]`` is contiguous per market."""
+        data = push.data
+        symbol, first, last = data.s, data.U, data.u
+        if symbol_of(push.stream) != symbol:
+            raise MalformedMessage(f"{symbol!r} on the stream {push.stream!r}")
+        if not 0 < first <= last:
+            raise MalformedMessage(f"U={first}, u={last}", symbol)
+        time = data.E / MICROSECONDS if data.E else None
+        return (Delta(symbol, first - 1, last, data.b, data.a, time),)
 
-    def _frames(self, method: str, symbols: Sequence[str]) -> list[str | bytes]:
-        step = self.limits.symbols_per_frame
-        parts = (symbols[at : at + step] for at in range(0, len(symbols), step))
-        return [
-            msgspec.json.encode(
-                {"method": method, "params": [self._prefix + name for name in part]}
-            ).decode()
-            for part in parts
-        ]
-
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta or an error."""
-        try:
-            combined = self._combined.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, str(error))
-        update, stream = combined.data, combined.stream
-        if session.streams.get(stream) != update.s:
-            if not stream.startswith("depth.") or _symbol(stream) != update.s:
-                raise MalformedMessage(f"{update.s!r} on the stream {stream!r}")
-            session.streams[stream] = update.s
-        return (_delta(update),)
-
-    def _parse_other(self, frame: str | bytes, reason: str) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
-        problem = control.error
-        if problem is not None:
-            return (Rejected((), f"{problem.message} (code {problem.code})"),)
+    def read_control(
+        self, control: Control, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """An error names nobody."""
+        if control.error is not None:
+            reason = f"{control.error.message} (code {control.error.code})"
+            return (Rejected((), reason),)
         if control.stream is None:
             raise MalformedMessage("neither a delta nor an answer")
-        if control.stream.startswith("depth.") or control.data.e == "depth":
-            raise MalformedMessage(reason, control.data.s or _symbol(control.stream))
+        symbol = symbol_of(control.stream)
+        if symbol is not None or control.data.e == "depth":
+            raise MalformedMessage(problem, control.data.s or symbol)
         return ()  # another kind of stream
 
-    def snapshot_request(self, symbol: str) -> Request:
-        """``GET /api/v1/depth?symbol=…&limit=1000``."""
-        params = {"symbol": symbol, "limit": str(self.depth)}
-        return Request(path="/api/v1/depth", params=params)
-
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
-    ) -> Snapshot:
+    def read_book(self, book: Book[Any], symbol: str, depth: int | None) -> Snapshot:
         """``lastUpdateId`` is the number of the last change in it."""
-        try:
-            book = self._book.decode(body)
-        except UNREADABLE as error:
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
-        return Snapshot(
-            symbol,
-            book.lastUpdateId,
-            book.bids,
-            book.asks,
-            depth=depth,
-            time=book.timestamp / MICROSECONDS if book.timestamp else None,
-        )
+        time = book.timestamp / MICROSECONDS or None
+        return Snapshot(symbol, book.lastUpdateId, book.bids, book.asks, depth, time)
 
-    def snapshot_symbol(self, url: str) -> str | None:
-        """Path ends in ``/depth``."""
-        parts = urlsplit(url)
-        symbols = parse_qs(parts.query).get("symbol")
-        return symbols[0] if symbols and parts.path.endswith("/depth") else None
-
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v1/markets``."""
-        return (Request(path="/api/v1/markets"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Market]) -> Iterable[Instrument]:
         """``filters.price.tickSize``, ``filters.quantity.stepSize``."""
-        markets: list[Market] = self.decode(self.decoder(list[Market]), body)
-        return [
-            Instrument(
+        for entry in answer:
+            yield Instrument(
                 symbol=entry.symbol,
                 price_step=entry.filters.price.tickSize,
                 size_step=entry.filters.quantity.stepSize,
                 active=entry.orderBookState == "Open",
             )
-            for entry in markets
-        ]
 
 
-def _symbol(stream: str) -> str:
-    """``AAPL.US_USDC_PERP`` of ``depth.200ms.AAPL.US_USDC_PERP``."""
+@lru_cache(maxsize=4096)
+def symbol_of(stream: str) -> str | None:
+    """
+    Give the symbol of a stream of updates.
+
+    >>> symbol_of("depth.200ms.AAPL.US_USDC_PERP")
+    'AAPL.US_USDC_PERP'
+
+    """
+    if not stream.startswith("depth."):
+        return None
     name = stream.removeprefix("depth.")
     first, _, rest = name.partition(".")
-    return rest if first in Backpack.OPTIONS["speed"] else name
-
-
-def _delta(update: Any) -> Delta:
-    """The range ``[U, u]`` is contiguous per market."""
-    if not 0 < update.U <= update.u:
-        raise MalformedMessage(f"U={update.U}, u={update.u}", update.s)
-    return Delta(
-        update.s,
-        update.U - 1,
-        update.u,
-        update.b,
-        update.a,
-        update.E / MICROSECONDS if update.E else None,
-    )
+    return rest if first in SPEEDS else name
