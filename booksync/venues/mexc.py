@@ -9,39 +9,30 @@ Data are binary frames, answers are JSON text: never is one read as the other. A
 says its versions as decimal text: it carries ``(fromVersion - 1, toVersion]``. The
 documentation starts over unless the next ``fromVersion`` is exactly one more.
 
-The message classes are made from the field numbers below when a venue is first made, in
-a pool of their own: no generated code, and nothing is imported before that. Of an empty
-text proto3 sends nothing, so a missing version or number reads as ``""``: an error.
+The message classes are made when a venue is first made. Of an empty text proto3 sends
+nothing, so a missing version or number reads as ``""``: an error.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, ClassVar, Generic, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from booksync.errors import (
-    ConfigurationError,
-    MalformedMessage,
-    SubscriptionRejected,
+from booksync.errors import MalformedMessage
+from booksync.messages import Closing, Delta, Levels, Message, Rejected, Snapshot
+from booksync.venues._mexc_protobuf import messages
+from booksync.venues.base import Count
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    RestBook,
+    acknowledged,
+    step,
 )
-from booksync.messages import (
-    Closing,
-    Delta,
-    Levels,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -54,77 +45,13 @@ from booksync.venues.facts import (
     Source,
 )
 
-__all__ = ["Mexc", "Session", "messages"]
+__all__ = ["Mexc"]
 
 N = TypeVar("N")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
-Digits = Annotated[int, Meta(ge=0, le=32)]
 CHANNEL = "spot@public.aggre.depth.v3.api.pb@"
 UNKNOWN_SYMBOL = -1121
 #: Of the largest 64-bit number.
 DIGITS = 19
-PACKAGE = "booksync.mexc"
-#: Message -> field -> (number, type); a message's name stands for itself, repeated
-#: where its name ends in ``[]``. Fields that are not here are skipped.
-SCHEMA: Mapping[str, Mapping[str, tuple[int, str]]] = {
-    "Item": {"price": (1, "string"), "quantity": (2, "string")},
-    "Depths": {
-        "asks": (1, "Item[]"),
-        "bids": (2, "Item[]"),
-        "eventType": (3, "string"),
-        "fromVersion": (4, "string"),
-        "toVersion": (5, "string"),
-    },
-    "Wrapper": {
-        "channel": (1, "string"),
-        "symbol": (3, "string"),
-        "createTime": (5, "int64"),
-        "sendTime": (6, "int64"),
-        "publicAggreDepths": (313, "Depths"),
-    },
-}
-
-
-@cache
-def messages() -> tuple[type[Any], type[Exception]]:
-    """
-    Make the class of a whole frame, and name the error of an unreadable one.
-
-    Raises:
-        ConfigurationError: If ``protobuf`` is not installed.
-
-    """
-    try:
-        descriptors = importlib.import_module("google.protobuf.descriptor_pb2")
-        pools = importlib.import_module("google.protobuf.descriptor_pool")
-        factory = importlib.import_module("google.protobuf.message_factory")
-        errors = importlib.import_module("google.protobuf.message")
-    except ImportError as error:
-        raise ConfigurationError(
-            f"mexc speaks protobuf: pip install 'booksync[mexc]' ({error})"
-        ) from None
-    file = descriptors.FileDescriptorProto(
-        name="booksync_mexc.proto", package=PACKAGE, syntax="proto3"
-    )
-    for name, fields in SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            message.field.add(name=field, number=number, **_field(descriptors, kind))
-    pool = pools.DescriptorPool()
-    pool.Add(file)
-    wrapper = pool.FindMessageTypeByName(f"{PACKAGE}.Wrapper")
-    return factory.GetMessageClass(wrapper), errors.DecodeError
-
-
-def _field(descriptors: Any, kind: str) -> dict[str, Any]:
-    kinds = descriptors.FieldDescriptorProto
-    label = kinds.LABEL_REPEATED if kind.endswith("[]") else kinds.LABEL_OPTIONAL
-    name = kind.removesuffix("[]")
-    if name in SCHEMA:
-        type_name = f".{PACKAGE}.{name}"
-        return {"type": kinds.TYPE_MESSAGE, "type_name": type_name, "label": label}
-    scalar = kinds.TYPE_STRING if name == "string" else kinds.TYPE_INT64
-    return {"type": scalar, "label": label}
 
 
 class Book(Struct, Generic[N], rename="camel"):
@@ -148,10 +75,10 @@ class Market(Struct, rename="camel"):
 
     symbol: str
     status: str = "1"
-    base_asset_precision: Digits | None = None
+    base_asset_precision: int | None = None
     base_size_precision: str = ""
-    quote_precision: Digits | None = None
-    quote_asset_precision: Digits | None = None
+    quote_precision: int | None = None
+    quote_asset_precision: int | None = None
 
 
 class Listing(Struct):
@@ -160,16 +87,28 @@ class Listing(Struct):
     symbols: list[Market]
 
 
-class Session:
-    """What each channel was asked, oldest first: the answer repeats only its name."""
+class Session(Requests):
+    """What each symbol was asked, oldest first: an answer repeats only its channel."""
 
     __slots__ = ("asked",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: dict[str, list[str]] = {}
 
+    def add(self, operation: str, symbols: Sequence[str]) -> int:
+        """One symbol a frame, so that each is answered for itself."""
+        for symbol in symbols:
+            self.asked.setdefault(symbol, []).append(operation)
+        return super().add(operation, symbols)
 
-class Mexc(Venue):
+    def answered(self, symbol: str) -> str | None:
+        """Give the oldest request that waits for an answer."""
+        waiting = self.asked[symbol]
+        return waiting.pop(0) if waiting else None
+
+
+class Mexc(DeclaredVenue):
     """MEXC spot."""
 
     id = "mexc"
@@ -203,53 +142,34 @@ class Mexc(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=50.0)
     WS_URL = "wss://wbs-api.mexc.com"
     REST_URL = "https://api.mexc.com"
-    DEPTHS: ClassVar[tuple[int, ...]] = (100, 500, 1000, 5000)
+    STREAM_PATH = "/ws"
+    REST_BOOK = RestBook(path="/api/v3/depth", depth="limit", weight=3, ending="/depth")
+    LISTINGS = (Request(path="/api/v3/exchangeInfo", weight=10),)
+    PUSH = None  # is not JSON
+    CONTROL, BOOK, PROBLEM, LISTING = Control, Book, Control, Listing
+    CASE = "upper"
+    DEPTHS = (100, 500, 1000, 5000)
     default_depth = 5000  # the weight is one and the same
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("100ms", "10ms")}
 
     def setup(self) -> None:
-        """Make the decoders; fails here where ``protobuf`` is missing."""
+        """Fails here where ``protobuf`` is missing."""
+        super().setup()
         self._wrapper, self._unreadable = messages()
-        self._book = self.decoder(Book, self.text)
-        self._control = self.decoder(Control)
-        self._listing = self.decoder(Listing)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case: ``BTCUSDT``."""
-        return super().prepare(symbol).upper()
 
     def session(self) -> Session:
         """What this connection asked."""
         return Session()
 
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """``/ws``."""
-        return base + "/ws"
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"method":"SUBSCRIPTION","params":["spot@…@100ms@BTCUSDT"]}``."""
-        return self._frames("SUBSCRIPTION", symbols, session)
+        method = "SUBSCRIPTION" if operation == "subscribe" else "UNSUBSCRIPTION"
+        return {"method": method, "params": [self._channel(name) for name in symbols]}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``UNSUBSCRIPTION``."""
-        return self._frames("UNSUBSCRIPTION", symbols, session)
-
-    def _frames(
-        self, method: str, symbols: Sequence[str], session: Session
-    ) -> list[str | bytes]:
-        """One channel a frame, so that each is answered for itself."""
-        frames: list[str | bytes] = []
-        for symbol in symbols:
-            channel = f"{CHANNEL}{self.options['speed']}@{symbol}"
-            session.asked.setdefault(channel, []).append(method)
-            request = {"method": method, "params": [channel]}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+    def _channel(self, symbol: str) -> str:
+        return f"{CHANNEL}{self.options['speed']}@{symbol}"
 
     def ping(self, session: Session, now: float) -> str:
         """Answered by ``{"id":0,"code":0,"msg":"PONG"}``."""
@@ -258,15 +178,17 @@ class Mexc(Venue):
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a delta, or an answer (text, or bytes that begin with ``{``)."""
         if isinstance(frame, str) or frame[:1] == b"{":
-            return self._parse_text(frame, session)
+            return self._parse_control(frame, session, "")
         try:
             push = self._wrapper.FromString(frame)
         except self._unreadable as error:
             raise MalformedMessage(f"protobuf: {error}") from None
         if not push.channel:
             raise MalformedMessage("protobuf: no channel")
-        if not push.channel.startswith(CHANNEL):
-            return ()
+        return self.read_push(push, session) if push.channel.startswith(CHANNEL) else ()
+
+    def read_push(self, push: Any, session: Session) -> Sequence[Message]:
+        """Both versions are contained in the delta."""
         symbol = push.channel.rpartition("@")[2]
         if push.symbol not in {symbol, ""}:
             raise MalformedMessage(f"{push.symbol!r} on {push.channel!r}", symbol)
@@ -291,90 +213,47 @@ class Mexc(Venue):
             raise MalformedMessage("a level without price or quantity", symbol)
         return levels
 
-    def _parse_text(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
-        if control.msg == "PONG":
-            return ()
-        if control.code == 0 and control.msg in session.asked:
-            methods = session.asked[control.msg]
-            method = methods.pop(0) if methods else "SUBSCRIPTION"
-            done = Subscribed if method == "SUBSCRIPTION" else Unsubscribed
-            return (done((control.msg.rpartition("@")[2],)),)
-        return self._refused(control, session)
-
-    def _refused(self, control: Control, session: Session) -> Sequence[Message]:
-        """A text that is not what was asked, with any code; it may quote a channel."""
+    def read_control(
+        self, control: Control, session: Session, problem: str
+    ) -> Sequence[Message]:
+        """A refusal is a text that is not what was asked; it may quote a channel."""
         reason = f"{control.msg} (code {control.code})"
-        for channel, methods in session.asked.items():
-            quoted = f"[{channel}]" in control.msg or channel == control.msg
-            if quoted and methods and methods.pop(0) == "SUBSCRIPTION":
-                return (Rejected((channel.rpartition("@")[2],), reason),)
-            if quoted:
-                return ()
+        for symbol in session.asked:
+            channel = self._channel(symbol)
+            if control.code == 0 and control.msg == channel:
+                operation = session.answered(symbol) or "subscribe"
+                return (acknowledged(operation, [symbol]),)
+            if control.msg == channel or f"[{channel}]" in control.msg:
+                refused = session.answered(symbol) == "subscribe"
+                return (Rejected((symbol,), reason),) if refused else ()
         if not control.code:
-            return ()
+            return ()  # a pong, or what nobody asked
         waiting = any(session.asked.values())
         return (Closing(reason) if waiting else Rejected((), reason),)
 
-    def snapshot_request(self, symbol: str) -> Request:
-        """``GET /api/v3/depth?symbol=BTCUSDT&limit=5000``."""
-        params = {"symbol": symbol, "limit": str(self.depth)}
-        return Request(path="/api/v3/depth", params=params, weight=3)
-
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
-    ) -> Snapshot:
+    def read_book(self, book: Book[Any], symbol: str, depth: int | None) -> Snapshot:
         """``lastUpdateId`` is the version of the last change in it."""
-        try:
-            book = self._book.decode(body)
-        except UNREADABLE as error:
-            self._raise_if_unknown(body, symbol)
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
         time = book.timestamp / 1000 or None
         return Snapshot(symbol, book.last_update_id, book.bids, book.asks, depth, time)
 
-    def _raise_if_unknown(self, body: bytes | str, symbol: str) -> None:
-        try:
-            problem: Control = self._control.decode(body)
-        except UNREADABLE:
-            return
-        if problem.code == UNKNOWN_SYMBOL:
-            raise SubscriptionRejected(symbol, f"{problem.msg} (code {problem.code})")
+    def unknown(self, problem: Control) -> str | None:
+        """By its code."""
+        reason = f"{problem.msg} (code {problem.code})"
+        return reason if problem.code == UNKNOWN_SYMBOL else None
 
-    def snapshot_symbol(self, url: str) -> str | None:
-        """Path ends in ``/depth``."""
-        parts = urlsplit(url)
-        symbols = parse_qs(parts.query).get("symbol")
-        return symbols[0] if symbols and parts.path.endswith("/depth") else None
-
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v3/exchangeInfo``."""
-        return (Request(path="/api/v3/exchangeInfo", weight=10),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``baseSizePrecision`` is a step, the others are decimals."""
-        listing: Listing = self.decode(self._listing, body)
-        try:
-            return [_instrument(market) for market in listing.symbols]
-        except ArithmeticError as error:
-            raise MalformedMessage(f"exchangeInfo: {error!r}") from None
-
-
-def _instrument(market: Market) -> Instrument:
-    size_step = Decimal(market.base_size_precision or "0")
-    decimals = market.quote_precision
-    if decimals is None:
-        decimals = market.quote_asset_precision
-    return Instrument(
-        symbol=market.symbol,
-        price_step=_step(decimals),
-        size_step=size_step or _step(market.base_asset_precision),
-        active=market.status == "1",
-    )
-
-
-def _step(decimals: int | None) -> Decimal | None:
-    return None if decimals is None else Decimal(1).scaleb(-decimals)
+        for market in answer.symbols:
+            places = market.quote_precision
+            if places is None:
+                places = market.quote_asset_precision
+            size_step = Decimal(market.base_size_precision or "0")
+            yield Instrument(
+                symbol=market.symbol,
+                price_step=step(places),
+                size_step=size_step or step(market.base_asset_precision),
+                active=market.status == "1",
+            )
 
 
 def _version(text: str, symbol: str) -> int:

@@ -25,7 +25,8 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.venues import Assurance, Request, Source
-from booksync.venues.mexc import Mexc, messages
+from booksync.venues._mexc_protobuf import messages
+from booksync.venues.mexc import Mexc
 from tests.captures import NaiveBook
 from tests.venues.mangle import mangled
 
