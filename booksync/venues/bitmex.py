@@ -13,24 +13,21 @@ counts two for each message, so that no delta can match and the book is withheld
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
 )
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -48,7 +45,7 @@ N = TypeVar("N")
 TABLES = ("orderBookL2", "orderBookL2_25")
 INSERT = "insert"
 RETRY = 429  # too many requests: not a refusal for good
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Row(Struct, Generic[N], gc=False):
@@ -104,6 +101,15 @@ class Control(Struct):
     request: Ask | None = None
 
 
+class Contract(Struct):
+    """One of ``/instrument/active``; indices have neither step."""
+
+    symbol: str
+    state: str
+    tickSize: Decimal | None = None  # noqa: N815 - the venue's name
+    lotSize: Decimal | None = None  # noqa: N815
+
+
 class Ladder:
     """The keys of one book; ``prices`` is ``None`` from a loss to the next partial."""
 
@@ -114,7 +120,17 @@ class Ladder:
         self.prices: dict[tuple[str, int], Any] | None = None
 
 
-class Bitmex(Venue):
+class Session(Requests):
+    """The keys of each book."""
+
+    __slots__ = ("ladders",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ladders: dict[str, Ladder] = {}
+
+
+class Bitmex(DeclaredVenue):
     """BitMEX derivatives and spot; sizes in contracts (spot: scaled units)."""
 
     id = "bitmex"
@@ -144,55 +160,37 @@ class Bitmex(Venue):
     heartbeat = Heartbeat(interval=5.0, silence=15.0)
     WS_URL = "wss://ws.bitmex.com/realtime"
     REST_URL = "https://www.bitmex.com"
+    PONG = "pong"
+    PUSH, CONTROL, LISTING = Table, Control, list[Contract]
+    JSON_NUMBERS = True
+    LISTINGS = (Request(path="/api/v1/instrument/active"),)
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"table": TABLES}
 
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._table = self.decoder(Table, self.number)
-        self._control = self.decoder(Control)
-        self._gone = self.number(0)
-
-    def session(self) -> dict[str, Ladder]:
+    def session(self) -> Session:
         """Keys by symbol."""
-        return {}
+        return Session()
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Any, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"op":"subscribe","args":["orderBookL2:XBTUSD"]}``."""
-        return self._frames("subscribe", symbols)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Any, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols)
-
-    def _frames(self, op: str, symbols: Sequence[str]) -> list[str | bytes]:
         topics = [f"{self.options['table']}:{symbol}" for symbol in symbols]
-        requests = [{"op": op, "args": [topic]} for topic in topics]
-        return [msgspec.json.encode(request).decode() for request in requests]
+        return {"op": operation, "args": topics}
 
-    def ping(self, session: Any, now: float) -> str:
+    def ping(self, session: Session, now: float) -> str:
         """Text, not JSON; so is the answer."""
         return "ping"
 
-    def parse(
-        self, frame: str | bytes, session: dict[str, Ladder]
-    ) -> Sequence[Message]:
-        """Read rows, an answer, an error or ``pong``."""
-        try:
-            table = self._table.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        rows = table.data
-        if table.action == "partial":
-            return (_partial(table, session),)
-        ladder = session.get(rows[0].symbol) if rows else None
+    def read_push(self, push: Table[Any], session: Session) -> Sequence[Message]:
+        """A partial is a snapshot; other rows change the levels that it named."""
+        rows = push.data
+        if push.action == "partial":
+            return (_partial(push, session.ladders),)
+        ladder = session.ladders.get(rows[0].symbol) if rows else None
         if ladder is None:
             return ()  # no partial yet: to be discarded, as the venue says
         prices, ladder.prices = ladder.prices, None
-        return (self._delta(table.action, rows, ladder, prices),)
+        return (self._delta(push.action, rows, ladder, prices),)
 
     def _delta(
         self, action: str, rows: list[Any], ladder: Ladder, prices: Any
@@ -211,7 +209,7 @@ class Bitmex(Venue):
                 return Delta(symbol, ladder.count - 1, ladder.count, (), ())
             side = sides[row.side]
             if action == "delete" or known not in (None, price):
-                side.append((known, self._gone))
+                side.append((known, self.number(0)))
             if action == "delete":
                 del prices[key]
             else:
@@ -222,73 +220,50 @@ class Bitmex(Venue):
         time, count = _seconds(rows), ladder.count
         return Delta(symbol, count - 1, count, sides["Buy"], sides["Sell"], time)
 
-    def _parse_other(
-        self, frame: str | bytes, session: dict[str, Ladder], reason: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        if frame in ("pong", b"pong"):
-            return ()
-        control = self._read(frame, session)
+        """Broken rows, an answer, an error, a greeting."""
         if control.table in TABLES:
             symbol = control.data[0].symbol if control.data else None
-            if symbol in session:
-                session[symbol].prices = None  # the next delta is a gap
-            raise MalformedMessage(reason, symbol or None)
+            raise MalformedMessage(problem, symbol or None)
         if control.error:
             return _refusal(control)
         if control.success:
-            table, _, symbol = (control.subscribe or control.unsubscribe).partition(":")
-            done = Subscribed if control.subscribe else Unsubscribed
-            return (done((symbol,)),) if table in TABLES else ()
+            topic = control.subscribe or control.unsubscribe
+            operation = "subscribe" if control.subscribe else "unsubscribe"
+            table, _, symbol = topic.partition(":")
+            return (acknowledged(operation, [symbol]),) if table in TABLES else ()
         if control.table or control.info:
             return ()
         raise MalformedMessage("neither rows nor an answer")
 
-    def _read(self, frame: str | bytes, session: dict[str, Ladder]) -> Control:
-        """Whose an unreadable frame is, nobody knows: all next deltas are gaps."""
-        try:
-            control: Control = self.decode(self._control, frame)
-        except MalformedMessage:
-            for ladder in session.values():
-                ladder.prices = None
-            raise
-        return control
+    def missed(self, session: Session, symbol: str | None) -> None:
+        """The next delta is a gap: everybody's, if nobody knows whose frame it was."""
+        ladders = session.ladders
+        for name in ladders if symbol is None else {symbol} & ladders.keys():
+            ladders[name].prices = None
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v1/instrument/active``."""
-        return (Request(path="/api/v1/instrument/active"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Contract]) -> Iterable[Instrument]:
         """``tickSize`` and ``lotSize``; the state ``Open`` trades."""
-        listing: list[Contract] = self.decode(self.decoder(list[Contract]), body)
-        return [
-            Instrument(
+        for entry in answer:
+            yield Instrument(
                 symbol=entry.symbol,
                 price_step=entry.tickSize,
                 size_step=entry.lotSize,
                 active=entry.state == "Open",
             )
-            for entry in listing
-        ]
 
 
-class Contract(Struct):
-    """One of ``/instrument/active``; indices have neither step."""
-
-    symbol: str
-    state: str
-    tickSize: Decimal | None = None  # noqa: N815 - the venue's name
-    lotSize: Decimal | None = None  # noqa: N815
-
-
-def _partial(table: Any, session: dict[str, Ladder]) -> Snapshot:
+def _partial(table: Table[Any], ladders: dict[str, Ladder]) -> Snapshot:
     rows = table.data
     symbol = rows[0].symbol if rows else table.filter and table.filter.symbol
     if not symbol:
         raise MalformedMessage("a partial of nobody")
-    ladder = session.setdefault(symbol, Ladder())
+    ladder = ladders.setdefault(symbol, Ladder())
     ladder.count += 1
     ladder.prices = None
-    prices = {}
+    prices: dict[tuple[str, int], Any] = {}
     sides: dict[str, list[tuple[Any, Any]]] = {"Buy": [], "Sell": []}
     for row in rows:
         if row.symbol != symbol or row.price is None or row.size is None:
@@ -296,14 +271,9 @@ def _partial(table: Any, session: dict[str, Ladder]) -> Snapshot:
         prices[row.side, row.id] = row.price
         sides[row.side].append((row.price, row.size))
     ladder.prices = prices
-    return Snapshot(
-        symbol=symbol,
-        sequence=ladder.count,
-        bids=sides["Buy"],
-        asks=sides["Sell"],
-        depth=25 if table.table == "orderBookL2_25" else None,
-        time=_seconds(rows),
-    )
+    depth = 25 if table.table == "orderBookL2_25" else None
+    bids, asks = sides["Buy"], sides["Sell"]
+    return Snapshot(symbol, ladder.count, bids, asks, depth, _seconds(rows))
 
 
 def _seconds(rows: list[Any]) -> float | None:

@@ -11,23 +11,23 @@ taken strictly here. The snapshot carries the number of the last change in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.base import UNREADABLE
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    pairs,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -44,7 +44,6 @@ from booksync.venues.facts import (
 __all__ = ["KrakenFutures"]
 
 N = TypeVar("N")
-UNLISTED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 
 
@@ -64,7 +63,7 @@ class Level(Struct, Generic[N], gc=False):
     """``{"price":34892.5,"qty":6385}``; ``qty`` in contracts."""
 
     price: N
-    qty: N
+    size: N = field(name="qty")
 
 
 class Book(Struct, Generic[N]):
@@ -87,7 +86,22 @@ class Control(Struct):
     message: str | None = None
 
 
-class KrakenFutures(Venue):
+class Listed(Struct):
+    """An instrument; an index has no step."""
+
+    symbol: str
+    tickSize: Decimal | None = None  # noqa: N815 - the venue's names
+    contractValueTradePrecision: int | None = None  # noqa: N815
+    tradeable: bool = False
+
+
+class Listing(Struct):
+    """Answer of ``/instruments``."""
+
+    instruments: list[Listed]
+
+
+class KrakenFutures(DeclaredVenue):
     """Kraken Futures: perpetual and dated, inverse and linear."""
 
     id = "kraken_futures"
@@ -120,75 +134,39 @@ class KrakenFutures(Venue):
     heartbeat = Heartbeat(silence=60.0)
     WS_URL = "wss://futures.kraken.com"
     REST_URL = "https://futures.kraken.com"
+    PUSH, CONTROL, BOOK, LISTING = Change, Control, Book, Listing
+    JSON_NUMBERS = True
+    LISTINGS = (Request(path="/derivatives/api/v3/instruments"),)
+    CASE = "upper"  # as in the feed; REST lists lower case
+    STREAM_PATH = "/ws/v1"
 
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._change = self.decoder(Change, self.number)
-        self._book = self.decoder(Book, self.number)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case, as in the feed; REST lists lower case."""
-        return super().prepare(symbol).upper()
-
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """Version 1 of the protocol."""
-        return f"{base}/ws/v1"
-
-    def greet(self, session: None, now: float) -> list[str | bytes]:
+    def greet(self, session: Requests, now: float) -> list[str | bytes]:
         """Without a book that moves, only the heartbeat feed is heard."""
         return ['{"event":"subscribe","feed":"heartbeat"}']
 
-    def subscribe(
-        self, symbols: Sequence[str], session: None, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"event":"subscribe","feed":"book","product_ids":["PF_XBTUSD"]}``."""
-        return self._frames("subscribe", symbols)
+        return {"event": operation, "feed": "book", "product_ids": symbols}
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: None, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols)
-
-    def _frames(self, event: str, symbols: Sequence[str]) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = symbols[start : start + step]
-            request = {"event": event, "feed": "book", "product_ids": part}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
-
-    def parse(self, frame: str | bytes, session: None) -> Sequence[Message]:
+    def parse(self, frame: str | bytes, session: Requests) -> Sequence[Message]:
         """Read a change, a snapshot, an acknowledgement or an error."""
         try:
-            change = self._change.decode(frame)
+            change = self._push.decode(frame)
         except UNREADABLE as error:
-            return self._parse_other(frame, str(error))
-        level = ((change.price, change.qty),)
-        buying = change.side == "buy"
-        return (
-            Delta(
-                change.product_id,
-                change.seq - 1,
-                change.seq,
-                level if buying else (),
-                () if buying else level,
-                change.timestamp / 1000 if change.timestamp else None,
-            ),
-        )
+            control: Control = self.decode(self._control, frame)
+            if control.feed == "book_snapshot" and not control.event:
+                return (self._snapshot(frame, control.product_id),)
+            return self.read_control(control, session, str(error))
+        return self.read_push(change, session)
 
-    def _parse_other(self, frame: str | bytes, reason: str) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
-        if control.event:
-            return _answer(control)
-        if control.feed == "book_snapshot":
-            return (self._snapshot(frame, control.product_id),)
-        if control.feed == "book" or not control.feed:
-            raise MalformedMessage(reason, control.product_id)
-        return ()  # another feed
+    def read_push(self, push: Change[Any], session: Requests) -> Sequence[Message]:
+        """One level."""
+        level, number = ((push.price, push.qty),), push.seq
+        time = push.timestamp / 1000 if push.timestamp else None
+        bids, asks = (level, ()) if push.side == "buy" else ((), level)
+        return (Delta(push.product_id, number - 1, number, bids, asks, time),)
 
     def _snapshot(self, frame: str | bytes, symbol: str | None) -> Snapshot:
         """Levels of size 0 occur, and mean nothing."""
@@ -196,49 +174,35 @@ class KrakenFutures(Venue):
             book = self._book.decode(frame)
         except UNREADABLE as error:
             raise MalformedMessage(str(error), symbol) from None
-        return Snapshot(
-            book.product_id,
-            book.seq,
-            [(level.price, level.qty) for level in book.bids if level.qty],
-            [(level.price, level.qty) for level in book.asks if level.qty],
-            time=book.timestamp / 1000 if book.timestamp else None,
-        )
+        bids = pairs(level for level in book.bids if level.size)
+        asks = pairs(level for level in book.asks if level.size)
+        time = book.timestamp / 1000 if book.timestamp else None
+        return Snapshot(book.product_id, book.seq, bids, asks, time=time)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /derivatives/api/v3/instruments``."""
-        return (Request(path="/derivatives/api/v3/instruments"),)
+    def read_control(
+        self, control: Control, session: Requests, problem: str
+    ) -> Sequence[Message]:
+        """``subscribed_failed`` names products; ``error``, ``alert`` say a sentence."""
+        named, reason = control.product_ids, control.message or control.event
+        if not control.event and control.feed in {"", "book"}:
+            raise MalformedMessage(problem, control.product_id)
+        if control.event in {"error", "alert"}:
+            return (Rejected((), reason),)
+        if control.feed != "book":
+            return ()  # "info" on connecting, the heartbeat feed
+        if control.event == "subscribed_failed":
+            return (Rejected(named, reason),)
+        if control.event in {"subscribed", "unsubscribed"}:
+            return (acknowledged(control.event.removesuffix("d"), named),)
+        return ()
 
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``tickSize`` and ``contractValueTradePrecision``; indices have neither."""
-        listing = self.decode(msgspec.json.Decoder(float_hook=Decimal), body)
-        try:
-            entries = listing["instruments"]
-            return [_instrument(entry) for entry in entries if entry.get("tickSize")]
-        except UNLISTED as error:
-            raise MalformedMessage(f"instruments: {error!r}") from None
-
-
-def _answer(control: Control) -> Sequence[Message]:
-    """``subscribed_failed`` names products; ``error`` and ``alert`` say a sentence."""
-    reason = control.message or control.event
-    if control.event in {"error", "alert"}:
-        return (Rejected((), reason),)
-    if control.feed != "book":
-        return ()  # "info" on connecting, the heartbeat feed
-    if control.event == "subscribed":
-        return (Subscribed(control.product_ids),)
-    if control.event == "unsubscribed":
-        return (Unsubscribed(control.product_ids),)
-    if control.event == "subscribed_failed":
-        return (Rejected(control.product_ids, reason),)
-    return ()
-
-
-def _instrument(entry: Mapping[str, Any]) -> Instrument:
-    digits = entry.get("contractValueTradePrecision")
-    return Instrument(
-        symbol=entry["symbol"].upper(),
-        price_step=Decimal(entry["tickSize"]),
-        size_step=None if digits is None else Decimal(1).scaleb(-digits),
-        active=entry.get("tradeable") is True,
-    )
+        for entry in answer.instruments:
+            if entry.tickSize:
+                yield Instrument(
+                    symbol=entry.symbol.upper(),
+                    price_step=entry.tickSize,
+                    size_step=step(entry.contractValueTradePrecision),
+                    active=entry.tradeable,
+                )

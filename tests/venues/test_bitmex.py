@@ -15,6 +15,7 @@ import pytest
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Rejected, Snapshot, Subscribed, Unsubscribed
 from booksync.venues.bitmex import Bitmex
+from booksync.venues.declared import Requests
 from tests.captures import (
     NaiveBook,
     frame,
@@ -196,14 +197,14 @@ def test_rows_before_the_partial_are_discarded():
 
 def test_requests_are_those_of_the_sheet():
     venue = Bitmex(options={"table": "orderBookL2_25"})
-    assert venue.subscribe(["XBTUSD"], {}, 0.0) == [
+    assert venue.subscribe(["XBTUSD"], Requests(), 0.0) == [
         '{"op":"subscribe","args":["orderBookL2_25:XBTUSD"]}'
     ]
-    assert Bitmex().subscribe(["XBTUSD", "ETHUSD"], {}, 0.0) == [
+    assert Bitmex().subscribe(["XBTUSD", "ETHUSD"], Requests(), 0.0) == [
         '{"op":"subscribe","args":["orderBookL2:XBTUSD"]}',
         '{"op":"subscribe","args":["orderBookL2:ETHUSD"]}',
     ]
-    assert venue.unsubscribe(["XBTUSD"], {}, 0.0) == [
+    assert venue.unsubscribe(["XBTUSD"], Requests(), 0.0) == [
         '{"op":"unsubscribe","args":["orderBookL2_25:XBTUSD"]}'
     ]
     assert venue.ping({}, 0.0) == "ping"
@@ -315,10 +316,10 @@ def test_malformed_rows_name_their_symbol_and_can_not_be_passed_over(raw):
 
 
 def test_malformed_rows_before_any_partial():
-    session: dict[str, object] = {}
+    session = Bitmex().session()
     with pytest.raises(MalformedMessage):
         parse(rows("update", row(SELL, size="x")), session=session)
-    assert session == {}
+    assert session.ladders == {}
 
 
 def test_same_frames_give_the_same_messages():

@@ -22,6 +22,7 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.venues import Assurance, Instrument, Numbering, Resync, Source
+from booksync.venues.declared import Requests
 from booksync.venues.kraken_futures import KrakenFutures
 from tests.captures import (
     frame,
@@ -61,18 +62,18 @@ def parse(*frames: str | bytes, venue: KrakenFutures | None = None) -> list[Mess
 
 def test_subscribe_and_unsubscribe_are_as_documented() -> None:
     venue = KrakenFutures()
-    (asked,) = venue.subscribe(["PF_XBTUSD", "PF_ETHUSD"], None, 0.0)
+    (asked,) = venue.subscribe(["PF_XBTUSD", "PF_ETHUSD"], Requests(), 0.0)
     assert asked == (
         '{"event":"subscribe","feed":"book","product_ids":["PF_XBTUSD","PF_ETHUSD"]}'
     )
-    (ended,) = venue.unsubscribe(["PF_XBTUSD"], None, 0.0)
+    (ended,) = venue.unsubscribe(["PF_XBTUSD"], Requests(), 0.0)
     assert ended == '{"event":"unsubscribe","feed":"book","product_ids":["PF_XBTUSD"]}'
     assert venue.greet(None, 0.0) == ['{"event":"subscribe","feed":"heartbeat"}']
 
 
 def test_many_symbols_are_split_over_frames() -> None:
     names = [f"PF_{number}" for number in range(70)]
-    frames = KrakenFutures().subscribe(names, None, 0.0)
+    frames = KrakenFutures().subscribe(names, Requests(), 0.0)
     asked = [json.loads(text)["product_ids"] for text in frames]
     assert [len(part) for part in asked] == [50, 20]
     assert asked[0] + asked[1] == names
