@@ -37,7 +37,6 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.base import UNREADABLE
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, step
 from booksync.venues.facts import (
     Assurance,
@@ -154,17 +153,12 @@ class Bitvavo(DeclaredVenue):
     heartbeat = Heartbeat(silence=75.0)  # protocol pings every 50 s
     WS_URL = "wss://ws.bitvavo.com/v2"
     REST_URL = "https://api.bitvavo.com"
-    PUSH, CONTROL, LISTING = Event, Control, list[Market]
+    PUSH, WHOLE, CONTROL, LISTING = Event, Answer, Control, list[Market]
     LISTINGS = (Request(path="/v2/markets"),)
     CASE = "upper"
     STREAM_PATH = "/"  # part of it
     DEPTHS: ClassVar[tuple[int, ...]] = (10, 50, 100, 500, 1000)
     default_depth = 1000
-
-    def setup(self) -> None:
-        """An answer to ``getBook`` is read again, for its levels."""
-        super().setup()
-        self._answer = self.wire_decoder(Answer)
 
     def session(self) -> Session:
         """Requests and numbering of this connection."""
@@ -200,16 +194,19 @@ class Bitvavo(DeclaredVenue):
             return (Resumed(push.market), delta)
         return (delta,)
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, a snapshot, an acknowledgement or an error."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            control: Control = self.decode(self._control, frame)
-            if control.action == "getBook" and control.errorCode is None:
-                return (self._snapshot(frame, control, session),)
-            return self.read_control(control, session, str(error))
-        return self.read_push(push, session)
+    def whose(self, control: Control, session: Session) -> str | None:
+        """The answer to ``getBook``."""
+        if control.action != "getBook" or control.errorCode is not None:
+            return None
+        _, asked = session.snapshots.of(control.requestId)
+        return asked[0] if asked else ""
+
+    def read_whole(self, whole: Answer[Any], session: Session) -> Sequence[Message]:
+        """Of the run of numbers that is going on."""
+        book = whole.response
+        market, time = book.market, book.timestamp / NANOSECONDS or None
+        number = book.nonce + session.restarts.get(market, 0)
+        return (Snapshot(market, number, book.bids, book.asks, self.depth, time),)
 
     def read_control(
         self, control: Control, session: Session, problem: str
@@ -226,18 +223,6 @@ class Bitvavo(DeclaredVenue):
         if control.event or control.action:
             return ()
         raise MalformedMessage("neither a book nor an answer")
-
-    def _snapshot(
-        self, frame: str | bytes, control: Control, session: Session
-    ) -> Snapshot:
-        _, asked = session.snapshots.of(control.requestId)
-        try:
-            book = self._answer.decode(frame).response
-        except UNREADABLE as error:
-            raise MalformedMessage(f"snapshot: {error}", *asked) from None
-        market, time = book.market, book.timestamp / NANOSECONDS or None
-        number = book.nonce + session.restarts.get(market, 0)
-        return Snapshot(market, number, book.bids, book.asks, self.depth, time)
 
     def listed(self, answer: list[Market]) -> Iterable[Instrument]:
         """``tickSize`` is a step, ``quantityDecimals`` counts digits."""

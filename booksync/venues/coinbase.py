@@ -16,17 +16,16 @@ Asked for ``XXX-USDC``, the venue sends the book of ``XXX-USD`` under that name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Levels, Lost, Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.coinbase_exchange import Instant, Membership, seconds
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -107,12 +106,13 @@ class Products(Struct):
     products: list[Product]
 
 
-class Session:
+class Session(Requests):
     """The connection's count, each book's last number, and what was subscribed."""
 
     __slots__ = ("last", "members", "names", "numbers", "older")
 
     def __init__(self) -> None:
+        super().__init__()
         self.last: int | None = None
         self.older = 0
         self.numbers: dict[str, int] = {}
@@ -139,7 +139,7 @@ class Session:
         return [Lost(last + 1, number)]
 
 
-class Coinbase(Venue):
+class Coinbase(DeclaredVenue):
     """Coinbase Advanced Trade: spot and perpetuals."""
 
     id = "coinbase"
@@ -168,16 +168,9 @@ class Coinbase(Venue):
     heartbeat = Heartbeat(silence=15.0)
     WS_URL = "wss://advanced-trade-ws.coinbase.com"
     REST_URL = "https://api.coinbase.com"
-
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._update = self.decoder(Update, self.text)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case: ``BTC-USD``."""
-        return super().prepare(symbol).upper()
+    PUSH, CONTROL, LISTING = Update, Control, Products
+    LISTINGS = (Request(path="/api/v3/brokerage/market/products"),)
+    CASE = "upper"
 
     def session(self) -> Session:
         """Count of this connection."""
@@ -190,86 +183,68 @@ class Coinbase(Venue):
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """``{"type":"subscribe","product_ids":["ETH-USD"],"channel":"level2"}``."""
+        """Remember whom a product means here."""
         for symbol in symbols:
             shared = symbol.endswith("-USDC") and symbol not in OWN_USDC
             product = symbol.removesuffix("C") if shared else symbol
             session.names.setdefault(product, {})[symbol] = None
-        return self._frames("subscribe", symbols)
+        return super().subscribe(symbols, session, now)
 
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
+        """A list without them confirms it."""
         session.members.leave(symbols)
-        return self._frames("unsubscribe", symbols)
+        return super().unsubscribe(symbols, session, now)
 
-    def _frames(self, kind: str, symbols: Sequence[str]) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = symbols[start : start + step]
-            request = {"type": kind, "product_ids": part, "channel": "level2"}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"type":"subscribe","product_ids":["ETH-USD"],"channel":"level2"}``."""
+        return {"type": operation, "product_ids": symbols, "channel": "level2"}
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Count the frame; read its books, its acknowledgement or its error."""
-        try:
-            update = self._update.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        messages = session.count(update.sequence_num)
+    def read_push(self, push: Update[Any], session: Session) -> Sequence[Message]:
+        """Count the frame, and read its books."""
+        messages = session.count(push.sequence_num)
         if messages is None:
             return ()
         found: dict[str, list[Change[Any]]] = {}
-        for change in update.events:
+        for change in push.events:
             found.setdefault(change.product_id, []).append(change)
         for product, changes in found.items():
-            messages += _book(product, changes, update, session)
+            messages += _book(product, changes, push, session)
         return messages
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
         """Leave an unreadable book uncounted: the next frame shows the hole."""
-        control: Control = self.decode(self._control, frame)
         if control.channel == "l2_data" or not (control.channel or control.type):
             products = [event.product_id for event in control.events]
             symbol = session.named(products[0])[0] if products and products[0] else None
-            raise MalformedMessage(reason, symbol)
+            raise MalformedMessage(problem, symbol)
         messages = session.count(control.sequence_num)
         if messages is None:
             return ()
         if control.type == "error":
             messages.append(Rejected((), control.message or "error"))
         if control.channel == "subscriptions":
-            events = control.events
-            names = [
-                x for event in events for x in event.subscriptions.get("level2", ())
-            ]
+            lists = (event.subscriptions.get("level2", ()) for event in control.events)
             messages += session.members.listed(
-                symbol for name in names for symbol in session.named(name)
+                symbol for names in lists for x in names for symbol in session.named(x)
             )
         return messages
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /api/v3/brokerage/market/products``."""
-        return (Request(path="/api/v3/brokerage/market/products"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Products) -> Iterable[Instrument]:
         """``price_increment`` and ``base_increment``."""
-        answer: Products = self.decode(self.decoder(Products), body)
-        return [
-            Instrument(
+        for product in answer.products:
+            stopped = product.trading_disabled or product.is_disabled
+            yield Instrument(
                 symbol=product.product_id,
                 price_step=product.price_increment,
                 size_step=product.base_increment,
-                active=product.status == "online"
-                and not (product.trading_disabled or product.is_disabled),
+                active=product.status == "online" and not stopped,
             )
-            for product in answer.products
-        ]
 
 
 def _book(

@@ -20,7 +20,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
@@ -32,7 +31,7 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -117,24 +116,19 @@ class Membership:
         return [*messages, Unsubscribed(gone)] if gone else messages
 
 
-class Session:
+class Session(Requests):
     """Messages so far, by symbol, and what was asked for."""
 
     __slots__ = ("members", "numbers", "wanted")
 
     def __init__(self) -> None:
+        super().__init__()
         self.members = Membership()
         self.numbers: dict[str, int] = {}
         self.wanted: dict[str, None] = {}
 
-    def skip(self, symbol: str | None) -> None:
-        """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name in self.numbers:
-            if name == symbol or symbol not in self.numbers:
-                self.numbers[name] += 1
 
-
-class CoinbaseExchange(Venue):
+class CoinbaseExchange(DeclaredVenue):
     """Coinbase Exchange spot."""
 
     id = "coinbase_exchange"
@@ -163,17 +157,9 @@ class CoinbaseExchange(Venue):
     heartbeat = Heartbeat(silence=15.0)
     WS_URL = "wss://ws-feed.exchange.coinbase.com"
     REST_URL = "https://api.exchange.coinbase.com"
-
-    def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._update = self.decoder(Update, self.text)
-        self._book = self.decoder(Book, self.text)
-        self._control = self.decoder(Control)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case: ``BTC-USD``."""
-        return super().prepare(symbol).upper()
+    PUSH, WHOLE, CONTROL, LISTING = Update, Book, Control, list[Product]
+    LISTINGS = (Request(path="/products"),)
+    CASE = "upper"
 
     def session(self) -> Session:
         """Counters of this connection."""
@@ -182,51 +168,48 @@ class CoinbaseExchange(Venue):
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """``{"type":"subscribe","product_ids":[…],"channels":["level2_batch",…]}``."""
+        """Remember whom an error in words may mean."""
         session.wanted.update(dict.fromkeys(symbols))
-        return self._frames("subscribe", symbols, ["level2_batch", "heartbeat"])
+        return super().subscribe(symbols, session, now)
 
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """The same with ``unsubscribe``; the heart may beat on."""
+        """A list without them confirms it."""
         session.members.leave(symbols)
-        return self._frames("unsubscribe", symbols, ["level2_batch"])
+        return super().unsubscribe(symbols, session, now)
 
-    def _frames(
-        self, kind: str, symbols: Sequence[str], channels: Sequence[str]
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = symbols[start : start + step]
-            request = {"type": kind, "product_ids": part, "channels": channels}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"type":"subscribe","product_ids":[…],"channels":["level2_batch",…]}``."""
+        beat = ["heartbeat"] if operation == "subscribe" else []  # may beat on
+        channels = ["level2_batch", *beat]
+        return {"type": operation, "product_ids": symbols, "channels": channels}
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a delta, a snapshot, a list of subscriptions or an error."""
-        try:
-            update = self._update.decode(frame)
-        except UNREADABLE as error:
-            try:
-                return self._parse_other(frame, session, str(error))
-            except MalformedMessage as failure:
-                session.skip(failure.symbol)
-                raise
-        symbol, changes = update.product_id, update.changes
+    def read_push(self, push: Update[Any], session: Session) -> Sequence[Message]:
+        """Number a symbol's messages."""
+        symbol, changes = push.product_id, push.changes
         prev = session.numbers.get(symbol, 0)
         session.numbers[symbol] = prev + 1
         bids = [(price, size) for side, price, size in changes if side == "buy"]
         asks = [(price, size) for side, price, size in changes if side == "sell"]
-        return (Delta(symbol, prev, prev + 1, bids, asks, seconds(update.time)),)
+        return (Delta(symbol, prev, prev + 1, bids, asks, seconds(push.time)),)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def whose(self, control: Control, session: Session) -> str | None:
+        """A snapshot."""
+        return control.product_id or "" if control.type == "snapshot" else None
+
+    def read_whole(self, whole: Book[Any], session: Session) -> Sequence[Message]:
+        """It takes a number, too."""
+        symbol, time = whole.product_id, seconds(whole.time)
+        number = session.numbers[symbol] = session.numbers.get(symbol, 0) + 1
+        return (Snapshot(symbol, number, whole.bids, whole.asks, time=time),)
+
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
-        if control.type == "snapshot":
-            return (self._snapshot(frame, control.product_id, session),)
+        """A list of subscriptions or an error."""
         if control.type == "subscriptions":
             books = (x for x in control.channels if x.name.startswith("level2"))
             return session.members.listed(s for book in books for s in book.product_ids)
@@ -236,36 +219,24 @@ class CoinbaseExchange(Venue):
             named = tuple(name for name in session.wanted if name in words)
             return (Rejected(named, reason),)
         if control.type in {"l2update", ""}:
-            raise MalformedMessage(reason, control.product_id)
+            raise MalformedMessage(problem, control.product_id)
         return ()  # a heartbeat, another channel
 
-    def _snapshot(
-        self, frame: str | bytes, symbol: str | None, session: Session
-    ) -> Snapshot:
-        try:
-            book = self._book.decode(frame)
-        except UNREADABLE as error:
-            raise MalformedMessage(str(error), symbol) from None
-        symbol = book.product_id
-        number = session.numbers[symbol] = session.numbers.get(symbol, 0) + 1
-        return Snapshot(symbol, number, book.bids, book.asks, time=seconds(book.time))
+    def missed(self, session: Session, symbol: str | None) -> None:
+        """Leave a hole where a message could not be read: anybody's, if unknown."""
+        for name in session.numbers:
+            if name == symbol or symbol not in session.numbers:
+                session.numbers[name] += 1
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /products``."""
-        return (Request(path="/products"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[Product]) -> Iterable[Instrument]:
         """``quote_increment`` is the price step, ``base_increment`` the size step."""
-        products = self.decode(self.decoder(list[Product]), body)
-        return [
-            Instrument(
+        for product in answer:
+            yield Instrument(
                 symbol=product.id,
                 price_step=product.quote_increment,
                 size_step=product.base_increment,
                 active=product.status == "online" and not product.trading_disabled,
             )
-            for product in products
-        ]
 
 
 def seconds(instant: Any) -> float | None:

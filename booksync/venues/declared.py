@@ -139,6 +139,8 @@ class DeclaredVenue(Venue):
 
     #: Struct of a frame that changes a book, generic in its numbers; tried first.
     PUSH: ClassVar[Any]
+    #: Struct of a snapshot in the stream, generic, where it is no ``PUSH``.
+    WHOLE: ClassVar[Any] = None
     #: Struct of every other frame: acknowledgements, errors, notices, other channels.
     CONTROL: ClassVar[Any]
     #: Struct of the answer to a snapshot request, generic in its numbers.
@@ -163,6 +165,7 @@ class DeclaredVenue(Venue):
     def setup(self) -> None:
         """Make the decoders; a subclass goes on from here."""
         self._push = self.wire_decoder(self.PUSH)
+        self._whole = self.wire_decoder(self.WHOLE)
         self._control = self.wire_decoder(self.CONTROL)
         self._book = self.wire_decoder(self.BOOK)
         self._listing = self.wire_decoder(self.LISTING)
@@ -238,7 +241,11 @@ class DeclaredVenue(Venue):
     # -- frames -----------------------------------------------------------------------
 
     def parse(self, frame: str | bytes, session: Any) -> Sequence[Message]:
-        """Read a frame: :meth:`read_push`, or if it is none, :meth:`read_control`."""
+        """
+        Read a frame: :meth:`read_push`, :meth:`read_whole` or :meth:`read_control`.
+
+        In this order, whichever struct it fits.
+        """
         try:
             push = self._push.decode(frame)
         except UNREADABLE as error:
@@ -252,10 +259,33 @@ class DeclaredVenue(Venue):
             return ()
         try:
             control = self.decode(self._control, frame)
-            return self.read_control(control, session, problem)
+            whose = None if self.WHOLE is None else self.whose(control, session)
+            if whose is None:
+                return self.read_control(control, session, problem)
+            return self.read_whole(self._decoded(frame, whose), session)
         except MalformedMessage as error:
             self.missed(session, error.symbol)
             raise
+
+    def _decoded(self, frame: str | bytes, whose: str) -> Any:
+        try:
+            return self._whole.decode(frame)
+        except UNREADABLE as error:
+            raise MalformedMessage(f"snapshot: {error}", whose or None) from None
+
+    def whose(self, control: Any, session: Any) -> str | None:
+        """
+        Say whose a ``WHOLE`` is, as far as ``CONTROL`` tells.
+
+        Returns:
+            Its symbol, ``""`` if that is not known, ``None`` if it is no ``WHOLE``.
+
+        """
+        raise AssertionError
+
+    def read_whole(self, whole: Any, session: Any) -> Sequence[Message]:
+        """Say what a ``WHOLE`` means."""
+        raise AssertionError
 
     def read_push(self, push: Any, session: Any) -> Sequence[Message]:
         """Say what a frame that changes books means."""

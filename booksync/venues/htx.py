@@ -25,7 +25,7 @@ from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Closing, Delta, Levels, Message, Reply, Snapshot
-from booksync.venues.base import UNREADABLE, bounded_gunzip
+from booksync.venues.base import bounded_gunzip
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -155,7 +155,7 @@ class Htx(DeclaredVenue):
     heartbeat = Heartbeat(silence=20.0)
     WS_URL = "wss://api.huobi.pro"
     REST_URL = "https://api.huobi.pro"
-    PUSH, CONTROL, LISTING = Push, Control, Listing
+    PUSH, WHOLE, CONTROL, LISTING = Push, Answer, Control, Listing
     JSON_NUMBERS = True
     LISTINGS = (Request(path="/v1/settings/common/market-symbols"),)
     CASE = "lower"
@@ -165,9 +165,8 @@ class Htx(DeclaredVenue):
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"truncate": ("yes", "no")}
 
     def setup(self) -> None:
-        """An answer is read again, for its levels."""
+        """Nobody knows whether the venue deletes what leaves the depth."""
         super().setup()
-        self._answer = self.wire_decoder(Answer)
         if self.options["truncate"] == "yes":
             self.keep = self.depth
 
@@ -195,14 +194,7 @@ class Htx(DeclaredVenue):
         """Read a frame, packed or not."""
         if isinstance(frame, bytes):
             frame = bounded_gunzip(frame, self.limits.frame_bytes)
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            control: Control = self.decode(self._control, frame)
-            if control.rep and control.status != "error":
-                return self._snapshot(frame, control, session)
-            return self.read_control(control, session, str(error))
-        return self.read_push(push, session)
+        return super().parse(frame, session)
 
     def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
         """``prevSeqNum`` is the number of the change before."""
@@ -233,21 +225,18 @@ class Htx(DeclaredVenue):
             raise MalformedMessage(problem, symbol)
         return ()  # another channel
 
-    def _snapshot(
-        self, frame: str | bytes, control: Control, session: Session
-    ) -> Sequence[Message]:
+    def whose(self, control: Control, session: Session) -> str | None:
+        """An answer without error; one about another topic is nobody's."""
+        if not control.rep or control.status == "error":
+            return None
+        return _topic(control.rep, session)[0] or None
+
+    def read_whole(self, whole: Answer[Any], session: Session) -> Sequence[Message]:
         """``data`` may be null: not yet; the engine asks again in its own time."""
-        symbol, depth = _topic(control.rep, session)
-        if not symbol:
-            return ()
-        try:
-            answer: Answer[Any] = self._answer.decode(frame)
-        except UNREADABLE as error:
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
-        book = answer.data
+        book, time = whole.data, whole.ts / 1000 or None
         if book is None:
             return ()
-        time = answer.ts / 1000 or None
+        symbol, depth = _topic(whole.rep, session)
         return (Snapshot(symbol, book.seq_num, book.bids, book.asks, depth, time),)
 
     def _refused(self, control: Control, session: Session) -> Sequence[Message]:

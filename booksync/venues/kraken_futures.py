@@ -19,7 +19,6 @@ from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -134,7 +133,7 @@ class KrakenFutures(DeclaredVenue):
     heartbeat = Heartbeat(silence=60.0)
     WS_URL = "wss://futures.kraken.com"
     REST_URL = "https://futures.kraken.com"
-    PUSH, CONTROL, BOOK, LISTING = Change, Control, Book, Listing
+    PUSH, WHOLE, CONTROL, LISTING = Change, Book, Control, Listing
     JSON_NUMBERS = True
     LISTINGS = (Request(path="/derivatives/api/v3/instruments"),)
     CASE = "upper"  # as in the feed; REST lists lower case
@@ -150,17 +149,6 @@ class KrakenFutures(DeclaredVenue):
         """``{"event":"subscribe","feed":"book","product_ids":["PF_XBTUSD"]}``."""
         return {"event": operation, "feed": "book", "product_ids": symbols}
 
-    def parse(self, frame: str | bytes, session: Requests) -> Sequence[Message]:
-        """Read a change, a snapshot, an acknowledgement or an error."""
-        try:
-            change = self._push.decode(frame)
-        except UNREADABLE as error:
-            control: Control = self.decode(self._control, frame)
-            if control.feed == "book_snapshot" and not control.event:
-                return (self._snapshot(frame, control.product_id),)
-            return self.read_control(control, session, str(error))
-        return self.read_push(change, session)
-
     def read_push(self, push: Change[Any], session: Requests) -> Sequence[Message]:
         """One level."""
         level, number = ((push.price, push.qty),), push.seq
@@ -168,16 +156,17 @@ class KrakenFutures(DeclaredVenue):
         bids, asks = (level, ()) if push.side == "buy" else ((), level)
         return (Delta(push.product_id, number - 1, number, bids, asks, time),)
 
-    def _snapshot(self, frame: str | bytes, symbol: str | None) -> Snapshot:
+    def whose(self, control: Control, session: Requests) -> str | None:
+        """``"feed":"book_snapshot"``."""
+        whole = control.feed == "book_snapshot" and not control.event
+        return control.product_id or "" if whole else None
+
+    def read_whole(self, whole: Book[Any], session: Requests) -> Sequence[Message]:
         """Levels of size 0 occur, and mean nothing."""
-        try:
-            book = self._book.decode(frame)
-        except UNREADABLE as error:
-            raise MalformedMessage(str(error), symbol) from None
-        bids = pairs(level for level in book.bids if level.size)
-        asks = pairs(level for level in book.asks if level.size)
-        time = book.timestamp / 1000 if book.timestamp else None
-        return Snapshot(book.product_id, book.seq, bids, asks, time=time)
+        bids = pairs(level for level in whole.bids if level.size)
+        asks = pairs(level for level in whole.asks if level.size)
+        time = whole.timestamp / 1000 if whole.timestamp else None
+        return (Snapshot(whole.product_id, whole.seq, bids, asks, time=time),)
 
     def read_control(
         self, control: Control, session: Requests, problem: str

@@ -189,6 +189,49 @@ def test_unreadable_frame_is_told_of_before_it_is_raised(frame, symbol):
     assert told == [symbol]
 
 
+class Whole(Struct, Generic[N]):
+    """A snapshot in the stream."""
+
+    whole: str
+    n: int
+    b: list[tuple[N, N]]
+
+
+class Seeded(Small):
+    """A venue whose stream has snapshots of another shape."""
+
+    WHOLE = Whole
+
+    class Control(Control):
+        """May be the head of a snapshot."""
+
+        whole: str | None = None
+
+    CONTROL = Control
+
+    def whose(self, control, session):
+        return control.whole
+
+    def read_whole(self, whole, session):
+        return (Snapshot(whole.whole, whole.n, whole.b, []),)
+
+
+def test_snapshot_in_the_stream_is_read_as_what_it_is():
+    venue = Seeded()
+    frame = '{"whole":"A","n":3,"b":[["1.50","2"]]}'
+    assert venue.parse(frame, venue.session()) == (
+        Snapshot("A", 3, [("1.50", "2")], []),
+    )
+    assert venue.parse('{"id":9}', venue.session()) == ()
+
+
+@pytest.mark.parametrize(("whose", "symbol"), [("A", "A"), ("", None)])
+def test_snapshot_that_cannot_be_read_names_whom_it_can(whose, symbol):
+    with pytest.raises(MalformedMessage, match="snapshot") as raised:
+        Seeded().parse(json.dumps({"whole": whose, "n": "x"}), Requests())
+    assert raised.value.symbol == symbol
+
+
 # -- REST ------------------------------------------------------------------------------
 
 
