@@ -12,7 +12,12 @@ from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
-from booksync.errors import ConfigurationError, MalformedMessage, TransportError
+from booksync.errors import (
+    ConfigurationError,
+    MalformedMessage,
+    TransportError,
+    legible,
+)
 from booksync.venues.base import bounded_gunzip
 from booksync.venues.facts import Request
 
@@ -27,6 +32,10 @@ PING_INTERVAL = 20.0
 PING_TIMEOUT = 20.0
 #: Largest body of an HTTP answer, after decompression.
 MAX_BODY = 64 * 1024 * 1024
+#: Bytes written that a peer has not read: one that never reads is given up.
+MAX_UNSENT = 16 * 1024 * 1024
+#: The first status that refuses a request: what it says counts without its body.
+REFUSED = 400
 
 
 class Answer(Struct, frozen=True):
@@ -107,7 +116,7 @@ class WebSocketStream:
         try:
             await self._connection.send(frame)
         except ConnectionClosed as error:
-            raise TransportError(str(error)) from None
+            raise TransportError(legible(str(error))) from None
 
     async def close(self) -> None:
         """Close it."""
@@ -120,7 +129,7 @@ class WebSocketStream:
             while True:
                 yield await receive()
         except ConnectionClosed as error:
-            raise TransportError(str(error)) from None
+            raise TransportError(legible(str(error))) from None
 
 
 class HttpxRest:
@@ -139,43 +148,58 @@ class HttpxRest:
     async def request(self, request: Request) -> Answer:
         """Send ``request`` and read the whole answer."""
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._request(request)
+            return await self._request(request)
         except TimeoutError:
             raise TransportError(f"no answer within {self._timeout:g} s") from None
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"not a URL: {error}") from None
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed
-            reason = str(error) or type(error).__name__
+            reason = legible(str(error)) or type(error).__name__
             raise TransportError(f"{self._base}: {reason}") from None
 
     async def _request(self, request: Request) -> Answer:
-        async with self._client.stream(
+        end = asyncio.get_running_loop().time() + self._timeout
+        made = self._client.build_request(
             request.method,
             self._base + request.path,
             params=dict(request.params),
             content=request.body,
             headers={"accept-encoding": "gzip", **request.headers},
-        ) as response:
-            chunks: list[bytes] = []
-            size = 0
-            # Raw: what is compressed is unpacked only within the bound.
-            async for chunk in response.aiter_raw():
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise TransportError(f"an answer of more than {MAX_BODY} bytes")
-                chunks.append(chunk)
-            encoding = response.headers.get("content-encoding", "")
-            return Answer(
-                status=response.status_code,
-                headers={k.lower(): v for k, v in response.headers.items()},
-                body=_unpacked(b"".join(chunks), encoding.strip().lower()),
-                url=str(response.url),
-            )
+        )
+        async with asyncio.timeout_at(end):
+            response = await self._client.send(made, stream=True)
+        try:
+            async with asyncio.timeout_at(end):
+                body = await _body(response)
+        except (TransportError, httpx.HTTPError, TimeoutError):
+            if response.status_code < REFUSED:
+                raise
+            body = b""  # who cannot read a refusal must not ask again at once
+        finally:
+            await response.aclose()
+        return Answer(
+            status=response.status_code,
+            headers={k.lower(): v for k, v in response.headers.items()},
+            body=body,
+            url=str(response.url),
+        )
 
     async def close(self) -> None:
         """Close connections."""
         await self._client.aclose()
+
+
+async def _body(response: httpx.Response) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    # Raw: what is compressed is unpacked only within the bound.
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise TransportError(f"an answer of more than {MAX_BODY} bytes")
+        chunks.append(chunk)
+    encoding = response.headers.get("content-encoding", "")
+    return _unpacked(b"".join(chunks), encoding.strip().lower())
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
@@ -188,6 +212,16 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
         return bounded_gunzip(body, MAX_BODY)
     except MalformedMessage as error:
         raise TransportError(str(error)) from None
+
+
+class _Connection(ClientConnection):
+    """``websockets``, but its pongs do not wait without bound for a deaf peer."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the socket; what answers them may have to wait."""
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MAX_UNSENT:
+            self.transport.abort()
 
 
 class _Connect(connect):
@@ -243,6 +277,7 @@ class Transport:
         try:
             connection = await _Connect(
                 url,
+                create_connection=_Connection,
                 additional_headers=dict(headers),
                 max_size=frame_bytes,
                 open_timeout=OPEN_TIMEOUT,
@@ -256,7 +291,7 @@ class Transport:
         except ImportError as error:
             raise ConfigurationError(f"cannot use the proxy: {error}") from None
         except (OSError, WebSocketException, TimeoutError, UnicodeError) as error:
-            reason = str(error) or type(error).__name__
+            reason = legible(str(error)) or type(error).__name__
             raise TransportError(f"{url}: {reason}") from None
         return WebSocketStream(connection)
 

@@ -324,7 +324,6 @@ async def test_websocket_is_not_redirected(status):
         assert elsewhere.clients == []
 
 
-@pytest.mark.xfail(reason="FIX C: pongs wait without bound for who never reads them")
 async def test_pings_of_a_venue_that_never_reads_are_not_answered_without_end(
     monkeypatch,
 ):
@@ -364,7 +363,6 @@ async def test_what_is_told_of_a_handshake_is_fit_to_print(head):
     assert str(raised.value).isprintable()
 
 
-@pytest.mark.xfail(reason="FIX A: words of a close are given as they came")
 async def test_words_of_a_close_are_fit_to_print():
     words = (1008).to_bytes(2) + "\x1b[31mred\r\n\u202e".encode()
     behaviour, _ = talk(lambda client: client.frame(words, CLOSE))
@@ -496,7 +494,6 @@ async def test_answer_that_drips_is_given_up_as_a_whole(begin):
             await get(server, patience=0.2)
 
 
-@pytest.mark.xfail(reason="FIX B: without its body a refusal is none")
 @pytest.mark.parametrize("status", [429, 418, 403, 503])
 async def test_status_that_says_stop_counts_whatever_its_body(status):
     """Who cannot read a refusal must not ask again at once."""
