@@ -15,7 +15,7 @@ On ``test_request`` the client must call ``public/test`` or is cut off.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -36,7 +36,7 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -54,8 +54,6 @@ __all__ = ["Deribit"]
 N = TypeVar("N")
 #: What no number of the venue exceeds: larger ones overflow a float.
 Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
-SUBSCRIBE = "public/subscribe"
-UNSUBSCRIBE = "public/unsubscribe"
 #: Raw without login, closed book, bad parameter.
 REFUSED = {13778, 13019, -32602}
 HEARTBEAT = 30
@@ -136,26 +134,28 @@ class Listing(Struct):
     result: list[Listed]
 
 
-class Session:
+class Session(Requests):
     """One connection: its requests, and the books seen on it."""
 
-    __slots__ = ("books", "number", "requests")
+    __slots__ = ("books",)
 
     def __init__(self) -> None:
-        self.number = 0
-        #: id -> (method, symbols).
-        self.requests: dict[int, tuple[str, tuple[str, ...]]] = {}
+        super().__init__()
         #: Symbols that had a snapshot, in order; whom a halt may concern.
         self.books: dict[str, None] = {}
 
     def call(self, method: str, params: Mapping[str, Any]) -> str:
         """Make a request with the next id."""
-        self.number += 1
-        call = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
+        call = _call(self.add(method, ()), method, params)
         return msgspec.json.encode(call).decode()
 
 
-class Deribit(Venue):
+def _call(number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    method = f"public/{method}"
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+class Deribit(DeclaredVenue):
     """Deribit options, futures, perpetuals and spot."""
 
     id = "deribit"
@@ -186,19 +186,24 @@ class Deribit(Venue):
     heartbeat = Heartbeat(silence=65.0)  # the venue's own, every 30 s, by greet
     WS_URL = "wss://www.deribit.com/ws/api/v2"
     REST_URL = "https://www.deribit.com/api/v2"
+    PUSH, CONTROL, LISTING = Push, Control, Listing
+    JSON_NUMBERS = True
+    LISTINGS = (
+        Request(
+            path="/public/get_instruments",
+            params={"currency": "any", "expired": "false"},
+        ),
+    )
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "interval": ("100ms", "agg2"),
         "combos": ("no", "yes"),
     }
 
     def setup(self) -> None:
-        """Make the decoders for the number type."""
-        self._push = self.decoder(Push, self.number)
-        self._control = self.decoder(Control)
+        """Prices of combos may be negative."""
+        super().setup()
         self._channels = self.decoder(list[str])
         self._state = self.decoder(State)
-        self._listing = self.decoder(Listing)
-        self._zero = self.number(0)
         self.signed = self.options["combos"] == "yes"
 
     def session(self) -> Session:
@@ -208,107 +213,73 @@ class Deribit(Venue):
     def greet(self, session: Session, now: float) -> list[str | bytes]:
         """Turn the venue's heartbeat on, and hear of locks and maintenance."""
         return [
-            session.call("public/set_heartbeat", {"interval": HEARTBEAT}),
-            session.call(SUBSCRIBE, {"channels": ["platform_state"]}),
+            session.call("set_heartbeat", {"interval": HEARTBEAT}),
+            session.call("subscribe", {"channels": ["platform_state"]}),
         ]
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``public/subscribe`` with ``{"channels":["book.BTC-PERPETUAL.100ms"]}``."""
-        return self._frames(SUBSCRIBE, symbols, session)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``public/unsubscribe``."""
-        return self._frames(UNSUBSCRIBE, symbols, session)
-
-    def _frames(
-        self, method: str, symbols: Sequence[str], session: Session
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = tuple(symbols[start : start + step])
-            channels = [self._channel(symbol) for symbol in part]
-            frames.append(session.call(method, {"channels": channels}))
-            session.requests[session.number] = (method, part)
-        return frames
+        channels = [self._channel(symbol) for symbol in symbols]
+        return _call(number, operation, {"channels": channels})
 
     def _channel(self, symbol: str) -> str:
         return f"book.{symbol}.{self.options['interval']}"
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a push, an answer, a heartbeat or a notice of the platform."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, error)
+    def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
+        """A snapshot or a change."""
         channel, book = push.params.channel, push.params.data
-        symbol = book.instrument_name
+        symbol, last, time = book.instrument_name, book.change_id, book.timestamp / 1000
         parts = channel.split(".")
         if len(parts) != CHANNEL_PARTS or parts[0] != "book" or parts[1] != symbol:
             raise MalformedMessage(f"{symbol!r} on the channel {channel!r}")
-        if book.change_id < 0:
-            raise MalformedMessage(f"change_id={book.change_id}", symbol)
-        if book.type == "change":
-            return (self._delta(book),)
-        session.books[symbol] = None
-        return (
-            Snapshot(
-                symbol,
-                book.change_id,
-                self._levels(book.bids),
-                self._levels(book.asks),
-                time=book.timestamp / 1000,
-            ),
-        )
-
-    def _delta(self, book: Any) -> Delta:
-        prev, last = book.prev_change_id, book.change_id
+        if last < 0:
+            raise MalformedMessage(f"change_id={last}", symbol)
+        bids, asks = self._levels(book.bids), self._levels(book.asks)
+        if book.type == "snapshot":
+            session.books[symbol] = None
+            return (Snapshot(symbol, last, bids, asks, time=time),)
+        prev = book.prev_change_id
         if prev is None or prev < 0:
-            raise MalformedMessage(f"prev_change_id={prev}", book.instrument_name)
+            raise MalformedMessage(f"prev_change_id={prev}", symbol)
         # Numbers that do not rise are documented nowhere: that follows nothing.
         broken = last <= prev
-        return Delta(
-            book.instrument_name,
-            -1 if broken else prev,
-            last,
-            self._levels(book.bids),
-            self._levels(book.asks),
-            book.timestamp / 1000,
-            reset=broken,
-        )
+        prev = -1 if broken else prev
+        return (Delta(symbol, prev, last, bids, asks, time, reset=broken),)
 
     def _levels(self, rows: Any) -> Levels:
-        zero = self._zero
+        zero = self.number(0)
         return [
             (price, zero if action == "delete" else size)
             for action, price, size in rows
         ]
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, error: Exception
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """A heartbeat, a notice of the platform, an error or an answer."""
         if control.method == "heartbeat":
             if control.params.type != "test_request":
                 return ()
-            return (Reply(session.call("public/test", {})),)
+            return (Reply(session.call("test", {})),)
         if control.error is not None:
-            return self._parse_error(control, control.error, session)
+            reason, code = control.error.message, control.error.code
+            if reason == "connection_too_slow":
+                return (Closing(reason),)
+            reason = f"{reason} (code {code})"
+            return session.refused(control.id, reason, final=code in REFUSED)
         if control.method == "subscription":
-            return self._parse_notice(control.params, session, error)
+            return self._noticed(control.params, session, problem)
         if control.id is None:
             raise MalformedMessage("neither a notification nor an answer")
-        return self._parse_answer(control, session)
+        return self._answered(control, session)
 
-    def _parse_answer(self, control: Control, session: Session) -> Sequence[Message]:
-        method, symbols = session.requests.get(control.id or 0, ("", ()))
-        if not method:
+    def _answered(self, control: Control, session: Session) -> Sequence[Message]:
+        operation, symbols = session.of(control.id)
+        if not symbols:
             return ()  # a heartbeat's, or not ours
-        if method == UNSUBSCRIBE:
+        if operation == "unsubscribe":
             for symbol in symbols:
                 session.books.pop(symbol, None)
             return (Unsubscribed(symbols),)
@@ -320,24 +291,12 @@ class Deribit(Venue):
             messages.append(Rejected(missing, "missing from the answer: no such book"))
         return messages
 
-    def _parse_error(
-        self, control: Control, problem: Problem, session: Session
-    ) -> Sequence[Message]:
-        """Name the symbols only where the venue refuses them for good."""
-        if problem.message == "connection_too_slow":
-            return (Closing(problem.message),)
-        method, symbols = session.requests.get(control.id or 0, ("", ()))
-        if method == UNSUBSCRIBE:
-            return ()
-        named = symbols if problem.code in REFUSED else ()
-        return (Rejected(named, f"{problem.message} (code {problem.code})"),)
-
-    def _parse_notice(
-        self, params: AnyParams, session: Session, error: Exception
+    def _noticed(
+        self, params: AnyParams, session: Session, problem: str
     ) -> Sequence[Message]:
         parts = params.channel.split(".")
         if parts[0] == "book" and len(parts) == CHANNEL_PARTS:
-            raise MalformedMessage(str(error), parts[1])
+            raise MalformedMessage(problem, parts[1])
         if params.channel != "platform_state":
             return ()
         state: State = self.decode(self._state, bytes(params.data))
@@ -348,23 +307,15 @@ class Deribit(Venue):
         concerned = [s for s in session.books if _index(s) == state.price_index]
         return _told(concerned, state.locked, f"{state.price_index} is locked")
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /public/get_instruments``, all currencies and kinds."""
-        params = {"currency": "any", "expired": "false"}
-        return (Request(path="/public/get_instruments", params=params),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``tick_size`` and ``min_trade_amount``."""
-        listing: Listing = self.decode(self._listing, body)
-        return [
-            Instrument(
+        for entry in answer.result:
+            yield Instrument(
                 symbol=entry.instrument_name,
                 price_step=entry.tick_size,
                 size_step=entry.min_trade_amount,
                 active=entry.is_active,
             )
-            for entry in listing.result
-        ]
 
 
 def _index(symbol: str) -> str:

@@ -16,26 +16,24 @@ cut to it after each change.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Halted,
-    Message,
-    Rejected,
-    Resumed,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
+from booksync.messages import Delta, Halted, Message, Rejected, Resumed, Snapshot
+from booksync.venues.base import Texts
+from booksync.venues.declared import (
+    DeclaredVenue,
+    Operation,
+    Requests,
+    acknowledged,
+    pairs,
+    step,
 )
-from booksync.venues.base import UNREADABLE, Texts, Venue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -50,8 +48,6 @@ from booksync.venues.facts import (
 __all__ = ["Kraken"]
 
 CHECKED = 10
-MAX_DIGITS = 30
-UNLISTED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 #: REST names these two assets in the old way, the stream does not.
 RENAMED = {"XBT": "BTC", "XDG": "DOGE"}
 
@@ -60,7 +56,7 @@ class Level(Struct, gc=False):
     """``{"price":85600.4,"qty":0.20401971}``: JSON numbers at full precision."""
 
     price: Decimal
-    qty: Decimal
+    size: Decimal = field(name="qty")
 
 
 class Book(Struct, gc=False):
@@ -101,24 +97,38 @@ class Control(Struct):
     flood: str | None = field(name="Error", default=None)
 
 
-class Session:
-    """Messages so far, by symbol; whether the venue has stopped; request ids."""
+class Pair(Struct):
+    """A pair in REST's words, or in those of the stream's ``instrument`` channel."""
 
-    __slots__ = ("numbers", "requests", "stopped")
+    wsname: str = ""
+    symbol: str = ""
+    status: str = "online"
+    pair_decimals: int | None = None
+    price_precision: int | None = None
+    lot_decimals: int | None = None
+    qty_precision: int | None = None
+    tick_size: Decimal | None = None
+    price_increment: Decimal | None = None
+
+
+class Pairs(Struct):
+    """Answer of ``AssetPairs``."""
+
+    result: dict[str, Pair]
+
+
+class Session(Requests):
+    """Messages so far, by symbol; whether the venue has stopped."""
+
+    __slots__ = ("numbers", "stopped")
 
     def __init__(self) -> None:
+        super().__init__()
         self.numbers: dict[str, int] = {}
-        self.requests = 0
         self.stopped = False
 
-    def skip(self, symbol: str | None) -> None:
-        """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name in self.numbers:
-            if name == symbol or symbol not in self.numbers:
-                self.numbers[name] += 1
 
-
-class Kraken(Venue):
+class Kraken(DeclaredVenue):
     """Kraken spot."""
 
     id = "kraken"
@@ -150,85 +160,64 @@ class Kraken(Venue):
     heartbeat = Heartbeat(interval=30.0, silence=10.0)
     WS_URL = "wss://ws.kraken.com"
     REST_URL = "https://api.kraken.com"
+    PUSH, CONTROL, LISTING = Update, Control, Pairs | list[Pair]
+    LISTINGS = (Request(path="/0/public/AssetPairs"),)
+    STREAM_PATH = "/v2"
     DEPTHS: ClassVar[tuple[int, ...]] = (10, 25, 100, 500, 1000)
     default_depth = 10
     checksum_levels = CHECKED
 
     def setup(self) -> None:
         """Cut books to the subscribed depth."""
-        self._update = self.decoder(Update)
-        self._control = self.decoder(Control)
+        super().setup()
         self.keep = self.depth
 
     def session(self) -> Session:
         """Counters of this connection."""
         return Session()
 
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """Version 2 of the protocol."""
-        return f"{base}/v2"
-
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """``{"method":"subscribe","params":{"channel":"book",…},"req_id":1}``."""
+        """Count each symbol's messages from here."""
         for symbol in symbols:
             session.numbers.setdefault(symbol, 0)
-        return self._frames("subscribe", symbols, session, snapshot=True)
+        return super().subscribe(symbols, session, now)
 
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``, without ``snapshot``."""
-        return self._frames("unsubscribe", symbols, session)
-
-    def _frames(
-        self, method: str, symbols: Sequence[str], session: Session, **rest: bool
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = symbols[start : start + step]
-            params = {"channel": "book", "symbol": part, "depth": self.depth, **rest}
-            session.requests += 1
-            request = {"method": method, "params": params, "req_id": session.requests}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"method":"subscribe","params":{"channel":"book",…},"req_id":1}``."""
+        rest = {"snapshot": True} if operation == "subscribe" else {}
+        params = {"channel": "book", "symbol": symbols, "depth": self.depth, **rest}
+        return {"method": operation, "params": params, "req_id": number}
 
     def ping(self, session: Session, now: float) -> str:
         """``{"method":"ping","req_id":101}``."""
-        session.requests += 1
-        return f'{{"method":"ping","req_id":{session.requests}}}'
+        session.number += 1
+        return f'{{"method":"ping","req_id":{session.number}}}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a book, an acknowledgement, an error or a status message."""
-        try:
-            update = self._update.decode(frame)
-        except UNREADABLE as error:
-            try:
-                return self._parse_other(frame, session, str(error))
-            except MalformedMessage as failure:
-                session.skip(failure.symbol)
-                raise
-        whole = update.type == "snapshot"
-        return [self._book(book, session, whole=whole) for book in update.data]
+    def read_push(self, push: Update, session: Session) -> Sequence[Message]:
+        """One book or several."""
+        whole = push.type == "snapshot"
+        return [self._message(book, session, whole=whole) for book in push.data]
 
-    def _book(self, book: Book, session: Session, *, whole: bool) -> Message:
+    def _message(self, book: Book, session: Session, *, whole: bool) -> Message:
         symbol = book.symbol
         prev = session.numbers.get(symbol, 0)
         session.numbers[symbol] = prev + 1
         time = book.timestamp.timestamp() if book.timestamp is not None else None
-        bids, asks = _levels(book.bids), _levels(book.asks)
+        bids, asks = pairs(book.bids), pairs(book.asks)
         if not whole:
             return Delta(symbol, prev, prev + 1, bids, asks, time, book.checksum)
         return Snapshot(symbol, prev + 1, bids, asks, self.depth, time, book.checksum)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """An acknowledgement, an error or a status message."""
         if control.channel == "book":
-            raise MalformedMessage(reason, _first(control.data, "symbol"))
+            raise MalformedMessage(problem, _first(control.data, "symbol"))
         if control.channel == "status":
             return _status(_first(control.data, "system"), session)
         if control.method in {"subscribe", "unsubscribe"}:
@@ -236,6 +225,12 @@ class Kraken(Venue):
         if control.channel or control.method or control.flood is not None:
             return ()  # heartbeat, pong, another channel; "Exceeded msg rate"
         raise MalformedMessage("neither a book nor an answer")
+
+    def missed(self, session: Session, symbol: str | None) -> None:
+        """Leave a hole where a message could not be read: anybody's, if unknown."""
+        for name in session.numbers:
+            if name == symbol or symbol not in session.numbers:
+                session.numbers[name] += 1
 
     def checksum(
         self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
@@ -255,28 +250,27 @@ class Kraken(Venue):
         )
         return zlib.crc32(text.encode())
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /0/public/AssetPairs``."""
-        return (Request(path="/0/public/AssetPairs"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
-        """
-        Read ``AssetPairs``, or ``pairs`` of the stream's ``instrument`` channel.
-
-        A pair without ``wsname`` (a dark pool) has no stream.
-        """
-        listing = self.decode(msgspec.json.Decoder(float_hook=Decimal), body)
-        try:
-            if isinstance(listing, dict):
-                pairs = listing["result"].values()
-                listing = [pair for pair in pairs if pair.get("wsname")]
-            return [_instrument(pair) for pair in listing]
-        except UNLISTED as error:
-            raise MalformedMessage(f"instruments: {error!r}") from None
+    def listed(self, answer: Pairs | list[Pair]) -> Iterable[Instrument]:
+        """A pair of ``AssetPairs`` without ``wsname`` (a dark pool) has no stream."""
+        for pair in answer if isinstance(answer, list) else answer.result.values():
+            words = (pair.symbol or pair.wsname).split("/")
+            price = _either(pair.price_precision, pair.pair_decimals)
+            size = _either(pair.qty_precision, pair.lot_decimals)
+            if words != [""]:
+                yield Instrument(
+                    symbol="/".join(RENAMED.get(word, word) for word in words),
+                    price_step=pair.price_increment or pair.tick_size or step(price),
+                    size_step=step(size),
+                    active=pair.status == "online",
+                    extra={"digits": (price, size)},
+                )
 
 
-def _levels(levels: Iterable[Level]) -> list[tuple[Decimal, Decimal]]:
-    return [(level.price, level.qty) for level in levels]
+def _either(one: int | None, other: int | None) -> int:
+    places = other if one is None else one
+    if places is None or places < 0:
+        raise ValueError(f"{places} digits")
+    return places
 
 
 def _digits(text: str, places: int) -> str:
@@ -308,26 +302,9 @@ def _answer(control: Control, session: Session) -> Sequence[Message]:
     if control.success and result is not None:
         if result.channel != "book":
             return ()
-        done = Subscribed if control.method == "subscribe" else Unsubscribed
-        return (done((result.symbol,)),)
+        return (acknowledged(control.method, [result.symbol]),)
     reason = control.error or "refused"
     if control.method == "unsubscribe" or "msg rate" in reason:
         return ()  # not for good
     named = [control.symbol] if control.symbol else reason.split()
     return (Rejected(tuple(x for x in named if x in session.numbers), reason),)
-
-
-def _instrument(pair: Mapping[str, Any]) -> Instrument:
-    words = pair.get("symbol", pair.get("wsname")).split("/")
-    price_digits = pair.get("price_precision", pair.get("pair_decimals"))
-    size_digits = pair.get("qty_precision", pair.get("lot_decimals"))
-    price_step = pair.get("price_increment", pair.get("tick_size"))
-    if not (0 <= price_digits <= MAX_DIGITS and 0 <= size_digits <= MAX_DIGITS):
-        raise ValueError(f"digits {price_digits}, {size_digits}")
-    return Instrument(
-        symbol="/".join(RENAMED.get(word, word) for word in words),
-        price_step=Decimal(price_step or Decimal(1).scaleb(-price_digits)),
-        size_step=Decimal(1).scaleb(-size_digits),
-        active=pair.get("status", "online") == "online",
-        extra={"digits": (price_digits, size_digits)},
-    )

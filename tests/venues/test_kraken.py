@@ -437,7 +437,7 @@ def test_pairs_of_the_instrument_channel_have_steps_of_their_own() -> None:
         '{"result":{"A":{"wsname":"A/B"}}}',
         '[{"symbol":"A/B","price_precision":-1,"qty_precision":8}]',
         '[{"symbol":"A/B","price_precision":1,"qty_precision":999999999}]',
-        '[{"symbol":"A/B","price_precision":"1","qty_precision":8}]',
+        '[{"symbol":"A/B","price_precision":"x","qty_precision":8}]',
         '[{"symbol":5,"price_precision":1,"qty_precision":8}]',
     ],
 )
