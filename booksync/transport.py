@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import httpx
 from msgspec import Struct
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
 from booksync.errors import (
@@ -18,6 +19,7 @@ from booksync.errors import (
     TransportError,
     legible,
 )
+from booksync.framing import FramedConnection
 from booksync.venues.base import bounded_gunzip
 from booksync.venues.facts import Request
 
@@ -32,8 +34,6 @@ PING_INTERVAL = 20.0
 PING_TIMEOUT = 20.0
 #: Largest body of an HTTP answer, after decompression.
 MAX_BODY = 64 * 1024 * 1024
-#: Bytes written that a peer has not read: one that never reads is given up.
-MAX_UNSENT = 16 * 1024 * 1024
 #: The first status that refuses a request: what it says counts without its body.
 REFUSED = 400
 
@@ -108,7 +108,7 @@ def checked_url(url: str, schemes: tuple[str, str], *, plain: bool) -> str:
 class WebSocketStream:
     """A :class:`Stream` by ``websockets``."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: FramedConnection) -> None:
         self._connection = connection
 
     async def send(self, frame: str | bytes) -> None:
@@ -124,10 +124,12 @@ class WebSocketStream:
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield frames until it closes."""
-        receive = self._connection.recv
+        frames, more = self._connection.frames, self._connection.more
         try:
             while True:
-                yield await receive()
+                while frames:
+                    yield frames.popleft()
+                await more()
         except ConnectionClosed as error:
             raise TransportError(legible(str(error))) from None
 
@@ -214,16 +216,6 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
         raise TransportError(str(error)) from None
 
 
-class _Connection(ClientConnection):
-    """``websockets``, but its pongs do not wait without bound for a deaf peer."""
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the socket; what answers them may have to wait."""
-        super().data_received(data)
-        if self.transport.get_write_buffer_size() > MAX_UNSENT:
-            self.transport.abort()
-
-
 class _Connect(connect):
     """``websockets`` without redirects: another host is another venue."""
 
@@ -274,10 +266,10 @@ class Transport:
 
         """
         checked_url(url, ("wss", "ws"), plain=self.allow_plain)
+        framed = partial(FramedConnection, limit=frame_bytes)
         try:
             connection = await _Connect(
                 url,
-                create_connection=_Connection,
                 additional_headers=dict(headers),
                 max_size=frame_bytes,
                 open_timeout=OPEN_TIMEOUT,
@@ -285,6 +277,7 @@ class Transport:
                 ping_interval=self.ping[0],
                 ping_timeout=self.ping[1],
                 proxy=self.proxy if self.proxy is not None else True,
+                create_connection=cast("Any", framed),
             )
         except InvalidURI as error:
             raise ConfigurationError(f"not a URL: {error}") from None
@@ -293,7 +286,7 @@ class Transport:
         except (OSError, WebSocketException, TimeoutError, UnicodeError) as error:
             reason = legible(str(error)) or type(error).__name__
             raise TransportError(f"{url}: {reason}") from None
-        return WebSocketStream(connection)
+        return WebSocketStream(cast("FramedConnection", connection))
 
     def rest(self, base: str) -> Rest:
         """

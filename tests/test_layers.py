@@ -38,7 +38,8 @@ MAY = {
     "replaying": (
         "arbitration book engine errors events inputs recording states sync venues"
     ),
-    "transport": "errors venues",
+    "framing": "",
+    "transport": "errors framing venues",
     "queues": "events inputs",
     "fetching": "budget errors events inputs transport venues",
     "keeping": "backoff budget errors inputs states transport venues",
@@ -49,12 +50,21 @@ MAY = {
     ),
 }
 KIT = {"engine", "events", "inputs", "states", "sync", "venues"}
-SHELL = {"transport", "queues", "fetching", "keeping", "feed", "cli", "testing"}
+SHELL = {
+    "framing",
+    "transport",
+    "queues",
+    "fetching",
+    "keeping",
+    "feed",
+    "cli",
+    "testing",
+}
 IMPURE = {
     "asyncio", "httpx", "logging", "random", "socket", "threading", "time",
     "websockets",
 }  # fmt: skip
-NETWORK = {"websockets": {"transport", "testing"}, "httpx": {"transport"}}
+NETWORK = {"websockets": {"framing", "transport", "testing"}, "httpx": {"transport"}}
 
 
 def modules():

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from booksync import framing
 from booksync import transport as transports
 from booksync import venues
 from booksync.errors import ConfigurationError, MalformedMessage, TransportError
@@ -327,7 +328,7 @@ async def test_websocket_is_not_redirected(status):
 async def test_pings_of_a_venue_that_never_reads_are_not_answered_without_end(
     monkeypatch,
 ):
-    monkeypatch.setattr(transports, "MAX_UNSENT", 2 * MIB, raising=False)
+    monkeypatch.setattr(framing, "MAX_UNSENT", 2 * MIB)
     pings = (bytes([0x89, 125]) + bytes(125)) * 5_000
     sent = 0
 
