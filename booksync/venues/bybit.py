@@ -20,26 +20,15 @@ that is no older than it, as the documentation demands.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Halted,
-    Message,
-    Rejected,
-    Resumed,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.messages import Delta, Halted, Message, Rejected, Resumed, Snapshot
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, RestBook
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -60,10 +49,6 @@ Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 FULL_LEVELS = 10_000
 TOPIC = re.compile(r"orderbook\.(\d{1,5}|full)\.([^.\s]+)")
 NAMED = re.compile(r"orderbook\.[^\s,\]\"]+")
-ACKS: Mapping[str, type[Subscribed | Unsubscribed]] = {
-    "subscribe": Subscribed,
-    "unsubscribe": Unsubscribed,
-}
 
 
 class Data(Struct, Generic[N], gc=False):
@@ -106,6 +91,9 @@ class Answer(Struct, Generic[N]):
     retMsg: str = ""  # noqa: N815
 
 
+BookAnswer = Answer[Data[N]]
+
+
 class PriceFilter(Struct):
     """Holds the price step."""
 
@@ -131,7 +119,7 @@ class Listed(Struct):
 class Listing(Struct):
     """Result of ``instruments-info``."""
 
-    entries: list[Listed] = msgspec.field(name="list")
+    entries: list[Listed] = field(name="list")
 
 
 class Channel(NamedTuple):
@@ -142,27 +130,20 @@ class Channel(NamedTuple):
     depth: int | None
 
 
-class Session:
+class Session(Requests):
     """One connection: its requests, topics and last numbers."""
 
-    __slots__ = ("channels", "halted", "last", "requests")
+    __slots__ = ("channels", "halted", "last")
 
     def __init__(self) -> None:
-        #: req_id -> (operation, symbols).
-        self.requests: dict[str, tuple[str, tuple[str, ...]]] = {}
+        super().__init__()
         self.channels: dict[str, Channel] = {}
         #: Name -> (u, seq) of its last message, where both are wanted.
         self.last: dict[str, tuple[int, int]] = {}
         self.halted: set[str] = set()
 
-    def skip(self, symbol: str | None) -> None:
-        """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name, (u, seq) in self.last.items():
-            if name == symbol or symbol not in self.last:
-                self.last[name] = (u + 1, seq)
 
-
-class Bybit(Venue):
+class Bybit(DeclaredVenue):
     """Bybit spot, linear or inverse, one market by option."""
 
     id = "bybit"
@@ -194,6 +175,11 @@ class Bybit(Venue):
     heartbeat = Heartbeat(interval=20.0, silence=50.0)
     WS_URL = "wss://stream.bybit.com"
     REST_URL = "https://api.bybit.com"
+    PUSH, CONTROL, BOOK, LISTING = Push, Control, BookAnswer, Answer[Listing]
+    REST_BOOK = RestBook(
+        path="/v5/market/full_orderbook", ending="/market/full_orderbook"
+    )
+    CASE = "upper"
     DEPTHS = (1, 50, 200, 1000)
     default_depth = 1000
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -203,11 +189,8 @@ class Bybit(Venue):
     }
 
     def setup(self) -> None:
-        """Make the decoders; say what the chosen channel promises."""
-        self._push = self.decoder(Push, self.text)
-        self._control = self.decoder(Control)
-        self._book = self.decoder(Answer[Data[self.text]])  # type: ignore[name-defined]
-        self._listing = self.decoder(Answer[Listing])
+        """Say what the chosen channel promises."""
+        super().setup()
         self._full = self.options["channel"] == "full"
         self._loose = not self._full and self.options["strict_u"] == "no"
         new: dict[str, Any] = {"levels": self.depth}
@@ -218,12 +201,7 @@ class Bybit(Venue):
             self.keep = self.depth
         if self._loose:
             new |= {"assurance": Assurance.ORDERED, "numbering": None}
-        vars(self)["facts"] = msgspec.structs.replace(self.facts, **new)
-
-    @classmethod
-    def prepare(cls, symbol: str) -> str:
-        """Upper case."""
-        return super().prepare(symbol).upper()
+        self.amend(**new)
 
     def session(self) -> Session:
         """Ids of this connection's requests, its topics and last numbers."""
@@ -233,31 +211,12 @@ class Bybit(Venue):
         """One market a connection."""
         return f"{base}/v5/public/{self.options['market']}"
 
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
         """``{"req_id":"1","op":"subscribe","args":["orderbook.50.BTCUSDT"]}``."""
-        return self._frames("subscribe", symbols, session)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """The same with ``unsubscribe``."""
-        return self._frames("unsubscribe", symbols, session)
-
-    def _frames(
-        self, operation: str, symbols: Sequence[str], session: Session
-    ) -> list[str | bytes]:
-        frames: list[str | bytes] = []
-        step = self.limits.symbols_per_frame
-        for start in range(0, len(symbols), step):
-            part = tuple(symbols[start : start + step])
-            number = str(len(session.requests) + 1)
-            session.requests[number] = (operation, part)
-            args = [self._topic(symbol) for symbol in part]
-            request = {"req_id": number, "op": operation, "args": args}
-            frames.append(msgspec.json.encode(request).decode())
-        return frames
+        args = [self._topic(symbol) for symbol in symbols]
+        return {"req_id": str(number), "op": operation, "args": args}
 
     def _topic(self, symbol: str) -> str:
         return f"orderbook.{'full' if self._full else self.depth}.{symbol}"
@@ -266,12 +225,8 @@ class Bybit(Venue):
         """JSON; the answer says ``"op":"ping"`` too."""
         return '{"req_id":"ping","op":"ping"}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a snapshot, a delta, an acknowledgement or an error."""
-        try:
-            push = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._unread(frame, session, error)
+    def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
+        """A snapshot or a delta of a topic that is read."""
         data = push.data
         channel = session.channels.get(push.topic) or self._meet(push.topic, session)
         if not channel.name:
@@ -363,37 +318,31 @@ class Bybit(Venue):
         again = follows and seq == last_seq
         return Delta(name, prev, seq, data.b, data.a, time, reset=again)
 
-    def _unread(
-        self, frame: str | bytes, session: Session, error: Exception
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        """Without strict ``u`` nothing else shows a delta that cannot be read."""
-        try:
-            return self._parse_other(frame, session, error)
-        except MalformedMessage as failure:
-            if self._loose:
-                session.skip(failure.symbol)
-            raise
-
-    def _parse_other(
-        self, frame: str | bytes, session: Session, error: Exception
-    ) -> Sequence[Message]:
-        control: Control = self.decode(self._control, frame)
+        """A broken book, a pong, an answer or an error."""
         if control.topic:
             channel = self._meet(control.topic, session)
             if channel.name:
-                raise MalformedMessage(str(error), channel.name)
+                raise MalformedMessage(problem, channel.name)
             return ()
         if control.op in {"ping", "pong"}:
             return ()
         if control.success is None:
             raise MalformedMessage("neither a book nor an answer")
-        operation, symbols = session.requests.get(control.req_id, ("", ()))
         if control.success:
-            done = ACKS.get(operation)
-            return (done(symbols),) if done else ()
+            return session.confirmed(control.req_id)
+        operation, symbols = session.of(control.req_id)
         if operation == "unsubscribe":
             return ()
         return (Rejected(self._refused(control.ret_msg, symbols), control.ret_msg),)
+
+    def missed(self, session: Session, symbol: str | None) -> None:
+        """Without strict ``u`` nothing else shows it: leave a hole."""
+        for name, (u, seq) in session.last.items() if self._loose else ():
+            if name == symbol or symbol not in session.last:
+                session.last[name] = (u + 1, seq)
 
     def _refused(self, reason: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
         """Which of a request's symbols an error means; it names their topics."""
@@ -404,47 +353,33 @@ class Bybit(Venue):
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /v5/market/full_orderbook`` (``channel=full``)."""
         params = {"category": self.options["market"], "symbol": symbol}
-        return Request(path="/v5/market/full_orderbook", params=params)
+        return Request(path=self.REST_BOOK.path, params=params)
 
-    def parse_snapshot(
-        self, body: bytes | str, symbol: str, depth: int | None
+    def read_book(
+        self, book: Answer[Data[Any]], symbol: str, depth: int | None
     ) -> Snapshot:
         """``{"retCode":0,"result":{"s":…,"a":…,"b":…,"u":…,"seq":…,"cts":…}}``."""
-        try:
-            answer = self._book.decode(body)
-        except UNREADABLE as error:
-            raise MalformedMessage(f"snapshot: {error}", symbol) from None
-        book = answer.result
-        if answer.retCode or book.s != symbol or book.seq < 0:
-            reason = f"snapshot: {book.s!r}, code {answer.retCode} {answer.retMsg}"
+        data = book.result
+        if book.retCode or data.s != symbol or data.seq < 0:
+            reason = f"snapshot: {data.s!r}, code {book.retCode} {book.retMsg}"
             raise MalformedMessage(reason, symbol)
-        time = book.cts / 1000 or None
-        return Snapshot(symbol, book.seq, book.b, book.a, depth, time)
-
-    def snapshot_symbol(self, url: str) -> str | None:
-        """Path ends in ``/market/full_orderbook``, whatever the host."""
-        parts = urlsplit(url)
-        symbols = parse_qs(parts.query).get("symbol")
-        ours = parts.path.endswith("/market/full_orderbook")
-        return symbols[0] if symbols and ours else None
+        time = data.cts / 1000 or None
+        return Snapshot(symbol, data.seq, data.b, data.a, depth, time)
 
     def instrument_requests(self) -> Sequence[Request]:
         """``GET /v5/market/instruments-info``: the first thousand."""
         params = {"category": self.options["market"], "limit": "1000"}
         return (Request(path="/v5/market/instruments-info", params=params),)
 
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Answer[Listing]) -> Iterable[Instrument]:
         """``tickSize``, and ``basePrecision`` (spot) or ``qtyStep`` (futures)."""
-        answer: Answer[Listing] = self.decode(self._listing, body)
         if answer.retCode:
-            raise MalformedMessage(f"instruments: {answer.retMsg}")
-        return [
-            Instrument(
+            raise ValueError(answer.retMsg)
+        for entry in answer.result.entries:
+            size = entry.lotSizeFilter
+            yield Instrument(
                 symbol=entry.symbol,
                 price_step=entry.priceFilter.tickSize,
-                size_step=entry.lotSizeFilter.qtyStep
-                or entry.lotSizeFilter.basePrecision,
+                size_step=size.qtyStep or size.basePrecision,
                 active=entry.status == "Trading",
             )
-            for entry in answer.result.entries
-        ]

@@ -15,24 +15,16 @@ product list alone: without it such a frame is refused, never guessed at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Levels,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE, Venue
+from booksync.messages import Delta, Levels, Message, Snapshot
+from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -49,9 +41,10 @@ __all__ = ["Phemex"]
 N = TypeVar("N")
 EXACT = Context(prec=60)
 USUAL = 30  # levels
+MAX_SCALE = 18
 LOST = -1  # something could not be read: until the next snapshot nothing matches
-Scaled = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Scaled = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Sides(Struct, Generic[N], gc=False):
@@ -119,19 +112,19 @@ class Listing(Struct):
     data: Products
 
 
-class Session:
-    """Requests by id, each symbol's last number, and who was unsubscribed."""
+class Session(Requests):
+    """Requests, each symbol's last number, and who was unsubscribed."""
 
-    __slots__ = ("ended", "last", "requests", "wanted")
+    __slots__ = ("ended", "last", "wanted")
 
     def __init__(self) -> None:
-        self.requests: list[tuple[type[Subscribed | Unsubscribed], Sequence[str]]] = []
+        super().__init__()
         self.last: dict[str, int] = {}
         self.wanted: set[str] = set()
         self.ended: set[str] = set()
 
 
-class Phemex(Venue):
+class Phemex(DeclaredVenue):
     """Phemex spot (``sBTCUSDT``), COIN-M (``BTCUSD``) and USDT-M (``BTCUSDT``)."""
 
     id = "phemex"
@@ -163,6 +156,8 @@ class Phemex(Venue):
     heartbeat = Heartbeat(interval=5.0, silence=20.0)
     WS_URL = "wss://ws.phemex.com"
     REST_URL = "https://api.phemex.com"
+    PUSH, CONTROL, LISTING = Frame, Control, Listing
+    LISTINGS = (Request(path="/public/products"),)
     DEPTHS: ClassVar[tuple[int, ...]] = (1, 5, 10, 30)
     default_depth = USUAL
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -172,9 +167,8 @@ class Phemex(Venue):
     needs_instruments = True
 
     def setup(self) -> None:
-        """Make the decoder; keep no more levels than the venue maintains."""
-        self._frame = self.decoder(Frame, self.text)
-        self._control = self.decoder(Control)
+        """Keep no more levels than the venue maintains."""
+        super().setup()
         self._full = self.options["full"] == "yes"
         self.keep = None if self._full else self.depth
         self._scales: dict[str, tuple[int, int]] = {
@@ -190,20 +184,20 @@ class Phemex(Venue):
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float
     ) -> list[str | bytes]:
-        """``{"id":1,"method":"orderbook_p.subscribe","params":["BTCUSDT"]}``."""
-        extra = [False, self.depth] if self.depth != USUAL else []
-        extra = [True] if self._full else extra
+        """Remember who is wanted: what else comes is ignored."""
         session.wanted.update(symbols)
         session.ended.difference_update(symbols)
-        return [
-            _request(
-                f"{_channel(symbol)}.subscribe",
-                [symbol, *extra],
-                (Subscribed, [symbol]),
-                session,
-            )
-            for symbol in symbols
-        ]
+        return super().subscribe(symbols, session, now)
+
+    def request(
+        self, operation: Operation, symbols: Sequence[str], number: int, now: float
+    ) -> object:
+        """``{"id":1,"method":"orderbook_p.subscribe","params":["BTCUSDT"]}``."""
+        extra = [False, self.depth] if self.depth != USUAL else []
+        params = [*symbols, *([True] if self._full else extra)]
+        method = f"{_channel(symbols[0])}.{operation}"
+        wanted = params if operation == "subscribe" else []
+        return {"id": number, "method": method, "params": wanted}
 
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float
@@ -217,42 +211,33 @@ class Phemex(Venue):
         session.wanted.difference_update(symbols)
         session.ended.update(symbols)
         needed = {_channel(symbol) for symbol in session.wanted}
-        ended = sorted({_channel(symbol) for symbol in symbols} - needed)
-        return [
-            _request(
-                f"{channel}.unsubscribe",
-                [],
-                (Unsubscribed, [name for name in symbols if _channel(name) == channel]),
-                session,
-            )
-            for channel in ended
-        ]
+        frames: list[str | bytes] = []
+        for channel in sorted({_channel(symbol) for symbol in symbols} - needed):
+            names = [name for name in symbols if _channel(name) == channel]
+            number = session.add("unsubscribe", names)
+            request = self.request("unsubscribe", names, number, now)
+            frames.append(msgspec.json.encode(request).decode())
+        return frames
 
     def ping(self, session: Session, now: float) -> str:
         """Without it the connection is closed after 31 s, however busy."""
         return '{"id":0,"method":"server.ping","params":[]}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a snapshot or a delta; everything else goes the longer way."""
-        try:
-            book = self._frame.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        symbol, number = book.symbol, book.sequence
-        if symbol in session.ended or (
-            book.depth is None and not (book.book or book.orderbook_p)
-        ):
+    def read_push(self, push: Frame[Any], session: Session) -> Sequence[Message]:
+        """A snapshot or a delta."""
+        symbol, number = push.symbol, push.sequence
+        other = push.depth is None and not (push.book or push.orderbook_p)
+        if symbol in session.ended or other:
             return ()  # left, or another channel
         try:
-            bids, asks = self._levels(book)
+            bids, asks = self._levels(push)
         except MalformedMessage:
             session.last[symbol] = LOST
             raise
-        time = book.timestamp / 10**9 if book.timestamp else None
-        if book.type == "snapshot":
+        time = push.timestamp / 10**9 if push.timestamp else None
+        if push.type == "snapshot":
             session.last[symbol] = number
-            depth = book.depth or None
-            return (Snapshot(symbol, number, bids, asks, depth=depth, time=time),)
+            return (Snapshot(symbol, number, bids, asks, push.depth or None, time),)
         prev = session.last.get(symbol)
         if prev == LOST:
             return (Delta(symbol, number, number + 1, (), (), time),)  # a gap
@@ -261,7 +246,7 @@ class Phemex(Venue):
         session.last[symbol] = number
         return (Delta(symbol, prev, number, bids, asks, time),)
 
-    def _levels(self, book: Any) -> tuple[Levels, Levels]:
+    def _levels(self, book: Frame[Any]) -> tuple[Levels, Levels]:
         if book.type not in {"snapshot", "incremental"}:
             raise MalformedMessage(f"type {book.type!r}", book.symbol)
         if book.orderbook_p is not None:
@@ -291,45 +276,29 @@ class Phemex(Venue):
             for price, size in pairs
         ]
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
-        try:
-            control: Control = self.decode(self._control, frame)
-        except MalformedMessage:  # anybody's
-            session.last = dict.fromkeys(session.last, LOST)
-            raise
+        """A broken book, an error or an answer."""
         if control.book is not None or control.orderbook_p is not None:
             symbol = control.symbol if isinstance(control.symbol, str) else None
-            if symbol in session.last:
-                session.last[symbol] = LOST
-            raise MalformedMessage(reason, symbol)
-        known = control.id is not None and 0 < control.id <= len(session.requests)
-        done, symbols = (
-            session.requests[(control.id or 0) - 1] if known else (Subscribed, ())
-        )
+            raise MalformedMessage(problem, symbol)
         if control.error is not None:
-            code = f"(code {control.error.code})"
-            return (Rejected(tuple(symbols), f"{control.error.message} {code}"),)
-        return (done(tuple(symbols)),) if known else ()
+            reason = f"{control.error.message} (code {control.error.code})"
+            return session.refused(control.id, reason)
+        return session.confirmed(control.id)
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """``GET /public/products``."""
-        return (Request(path="/public/products"),)
+    def missed(self, session: Session, symbol: str | None) -> None:
+        """Until the next snapshot nothing matches: anybody's, if nobody is named."""
+        for name in session.last if symbol is None else {symbol} & session.last.keys():
+            session.last[name] = LOST
 
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: Listing) -> Iterable[Instrument]:
         """Steps and, for scaled markets, ``price_scale`` and ``size_scale``."""
-        data = self.decode(self.decoder(Listing), body).data
-        try:
-            return [
-                *(_instrument(product, scaled=True) for product in data.products),
-                *(
-                    _instrument(product, scaled=False)
-                    for product in data.perpProductsV2
-                ),
-            ]
-        except (ArithmeticError, ValueError) as error:
-            raise MalformedMessage(f"products: {error!r}") from None
+        for product in answer.data.products:
+            yield _instrument(product, scaled=True)
+        for product in answer.data.perpProductsV2:
+            yield _instrument(product, scaled=False)
 
 
 def _channel(symbol: str) -> str:
@@ -337,12 +306,6 @@ def _channel(symbol: str) -> str:
     spot = symbol[0] == "s" and symbol[1:2].isupper()
     linear = symbol.endswith(("USDT", "USDC")) and not spot
     return "orderbook_p" if linear else "orderbook"
-
-
-def _request(method: str, params: list[Any], answer: Any, session: Session) -> str:
-    session.requests.append(answer)
-    content = {"id": len(session.requests), "method": method, "params": params}
-    return msgspec.json.encode(content).decode()
 
 
 def _power(ratio: Decimal) -> int:
@@ -360,6 +323,8 @@ def _instrument(product: Product, *, scaled: bool) -> Instrument:
         size = Decimal(product.baseTickSize.partition(" ")[0])
         price_scale = _power(product.quoteTickSizeEv / price)
         size_scale = _power(product.baseTickSizeEv / size)
+    if max(abs(price_scale or 0), abs(size_scale)) > MAX_SCALE:
+        raise ValueError(f"{product.symbol}: scales {price_scale}, {size_scale}")
     scales = {"price_scale": price_scale, "size_scale": size_scale}
     return Instrument(
         symbol=product.symbol,

@@ -483,3 +483,10 @@ def test_instruments_of_the_capture():
     assert found["YFIUSD"].price_step == Decimal("0.5")
     assert found["sENJUSDT"].extra == {"price_scale": 8, "size_scale": 8}
     assert found["sENJUSDT"].price_step == Decimal("0.00001")
+
+
+@pytest.mark.parametrize("scale", [19, -19, 10**9])
+def test_scales_beyond_reason_are_malformed(scale):
+    listing = {"data": {"products": [{"symbol": "BTCUSD", "priceScale": scale}]}}
+    with pytest.raises(MalformedMessage, match="BTCUSD: scales"):
+        Phemex().parse_instruments(json.dumps(listing))
