@@ -21,9 +21,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from booksync import framing
+from booksync import framing, venues
 from booksync import transport as transports
-from booksync import venues
 from booksync.errors import ConfigurationError, MalformedMessage, TransportError
 from booksync.fetching import LONGEST_STOP, retry_after
 from booksync.transport import Transport, checked_url

@@ -23,17 +23,12 @@ from msgspec import Struct
 from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.messages import (
     Checksum,
-    Closing,
     Delta,
-    Halted,
     Lost,
     Message,
-    Rejected,
-    Resumed,
     Snapshot,
-    Subscribed,
-    Unsubscribed,
 )
+from booksync.venues._bitfinex_events import EVENTS, SEQ_ALL, Channel, Event, Session
 from booksync.venues.base import UNREADABLE, Texts, Venue
 from booksync.venues.facts import (
     Assurance,
@@ -49,9 +44,7 @@ from booksync.venues.facts import (
 
 __all__ = ["Bitfinex"]
 
-TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 1 << 15, 1 << 16, 1 << 17
-DUPLICATE, NOT_SUBSCRIBED = 10301, 10400
-RECONNECT, MAINTENANCE, MAINTENANCE_ENDED = 20051, 20060, 20061
+TIMESTAMP, OB_CHECKSUM = 1 << 15, 1 << 17
 Entry = tuple[Decimal, int, Decimal]
 GONE = Decimal(0)
 
@@ -63,50 +56,6 @@ class Update(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     entry: Entry
     number: int
     time: int | None = None
-
-
-class Platform(Struct):
-    """1 is operative, 0 is maintenance."""
-
-    status: int = 1
-
-
-class Event(Struct):
-    """Every JSON object: answers, errors, notices. Objects have no number."""
-
-    event: str
-    channel: str = ""
-    chanId: int = -1  # noqa: N815 - the venue's name
-    symbol: str = ""
-    prec: str = "P0"
-    len: int = 0
-    status: str = ""
-    flags: int = 0
-    msg: str = ""
-    code: int = 0
-    platform: Platform | None = None
-
-
-class Channel:
-    """A subscribed book; ``last`` is the number of its last frame."""
-
-    __slots__ = ("last", "length", "symbol")
-
-    def __init__(self, symbol: str, length: int) -> None:
-        self.symbol = symbol
-        self.length = length
-        self.last: int | None = None
-
-
-class Session:
-    """Books by channel, flags and the last number of one connection."""
-
-    __slots__ = ("channels", "flags", "number")
-
-    def __init__(self, flags: int) -> None:
-        self.flags = flags
-        self.channels: dict[int, Channel] = {}
-        self.number = 0
 
 
 class Bitfinex(Venue):
@@ -330,57 +279,6 @@ def _delta(
         prev, channel.last = channel.last, number
     seconds = None if time is None else time / 1000
     return Delta(channel.symbol, prev, number, bids, asks, seconds)
-
-
-def _conf(event: Event, session: Session) -> Sequence[Message]:
-    if event.status != "OK" or not event.flags & SEQ_ALL:
-        raise MalformedMessage(f"conf: {event.status}, flags {event.flags}")
-    session.flags = event.flags
-    return ()
-
-
-def _subscribed(event: Event, session: Session) -> Sequence[Message]:
-    if event.channel != "book" or event.prec == "R0":
-        return ()
-    for number, channel in list(session.channels.items()):
-        if channel.symbol == event.symbol:
-            del session.channels[number]
-    session.channels[event.chanId] = Channel(event.symbol, event.len)
-    return (Subscribed((event.symbol,)),)
-
-
-def _ended(event: Event, session: Session) -> Sequence[Message]:
-    channel = session.channels.pop(event.chanId, None)
-    return () if channel is None else (Unsubscribed((channel.symbol,)),)
-
-
-def _problem(event: Event, session: Session) -> Sequence[Message]:
-    if event.code == DUPLICATE:
-        return ()  # the first subscription goes on
-    if event.code == NOT_SUBSCRIBED:
-        return _ended(event, session)
-    symbols = (event.symbol,) if event.symbol else ()
-    return (Rejected(symbols, f"{event.msg} (code {event.code})"),)
-
-
-def _notice(event: Event, session: Session) -> Sequence[Message]:
-    symbols = [channel.symbol for channel in session.channels.values()]
-    if event.code == RECONNECT or (event.platform and not event.platform.status):
-        return (Closing(f"{event.msg or 'maintenance'} (code {event.code})"),)
-    if event.code == MAINTENANCE:
-        return [Halted(symbol, "maintenance") for symbol in symbols]
-    if event.code == MAINTENANCE_ENDED:  # every channel must be subscribed again
-        return (*map(Resumed, symbols), Closing("maintenance ended"))
-    return ()
-
-
-EVENTS = {
-    "conf": _conf,
-    "error": _problem,
-    "info": _notice,
-    "subscribed": _subscribed,
-    "unsubscribed": _ended,
-}
 
 
 def _spelled(text: str) -> str:

@@ -10,11 +10,7 @@ true of the recorded JSON frames. ``strict_u=no`` asks only for order. Each dept
 numbers of its own. A symbol alone means the depth that was asked for; a book of
 another depth, which only a recording can hold, is called ``"500.XRPUSDT"``.
 
-**Full** (option ``channel=full``). Deltas only. ``u`` starts at 1 again when the
-service restarts, ``seq`` (the matching engine's) does not, so this book is numbered by
-``seq``: a delta whose ``u`` follows carries ``(seq of the last one, seq]``. A hole in
-``u``, or ``u == 1``, becomes a delta that follows nothing: a gap, and then a snapshot
-that is no older than it, as the documentation demands.
+**Full** (option ``channel=full``) has deltas only: see ``_bybit_numbers.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +23,8 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeV
 from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import Delta, Halted, Message, Rejected, Resumed, Snapshot
+from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues._bybit_numbers import Full, Loose
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, RestBook
 from booksync.venues.facts import (
     Assurance,
@@ -133,14 +130,13 @@ class Channel(NamedTuple):
 class Session(Requests):
     """One connection: its requests, topics and last numbers."""
 
-    __slots__ = ("channels", "halted", "last")
+    __slots__ = ("channels", "full", "loose")
 
     def __init__(self) -> None:
         super().__init__()
         self.channels: dict[str, Channel] = {}
-        #: Name -> (u, seq) of its last message, where both are wanted.
-        self.last: dict[str, tuple[int, int]] = {}
-        self.halted: set[str] = set()
+        self.full = Full()
+        self.loose = Loose()
 
 
 class Bybit(DeclaredVenue):
@@ -236,11 +232,13 @@ class Bybit(DeclaredVenue):
             raise MalformedMessage(reason, channel.name)
         time = (push.cts or push.ts) / 1000 or None
         if self._full:
-            return self._full_delta(channel.name, push.type, data, time, session)
+            return session.full.read(channel.name, push.type, data, time)
         if push.type == "snapshot":
-            return (self._snapshot(channel, data, time, session),)
+            session.loose.begin(channel.name, data)
+            depth = channel.depth
+            return (Snapshot(channel.name, data.u, data.b, data.a, depth, time),)
         if self._loose:
-            return (self._loose_delta(channel.name, data, time, session),)
+            return (session.loose.delta(channel.name, data, time),)
         # "u == 1" in a delta is not documented: it follows nothing.
         first = data.u == 1
         return (
@@ -261,62 +259,6 @@ class Bybit(DeclaredVenue):
                 channel = Channel(f"{depth}.{symbol}", symbol, depth)
         session.channels[topic] = channel
         return channel
-
-    def _snapshot(
-        self, channel: Channel, data: Any, time: float | None, session: Session
-    ) -> Snapshot:
-        if self._loose:
-            session.last[channel.name] = (data.u, data.seq)
-        return Snapshot(channel.name, data.u, data.b, data.a, channel.depth, time)
-
-    def _loose_delta(
-        self, name: str, data: Any, time: float | None, session: Session
-    ) -> Delta:
-        """Without strict ``u``: whatever is newer follows, if ``seq`` agrees."""
-        prev, seq = session.last.get(name, (data.u - 1, 0))
-        if data.u <= prev:
-            prev = data.u - 1  # stale
-        else:
-            session.last[name] = (data.u, data.seq)
-        if data.seq < seq and data.u > prev:
-            prev = data.u  # follows nothing
-        return Delta(name, prev, data.u, data.b, data.a, time)
-
-    def _full_delta(
-        self,
-        name: str,
-        kind: str,
-        data: Any,
-        time: float | None,
-        session: Session,
-    ) -> Sequence[Message]:
-        u, seq, empty = data.u, data.seq, not data.b and not data.a
-        if kind != "delta":
-            raise MalformedMessage("the full channel has deltas only", name)
-        if u == 1 and empty:
-            session.last[name] = (u, seq)
-            session.halted.add(name)
-            return (Halted(name, "no book: delisted, or before its auction"),)
-        delta = self._numbered(name, data, time, session)
-        if name not in session.halted or empty:
-            return (delta,)
-        session.halted.discard(name)
-        return (Resumed(name), delta)
-
-    def _numbered(
-        self, name: str, data: Any, time: float | None, session: Session
-    ) -> Delta:
-        """``(seq of the last one, seq]`` where ``u`` follows; else after nothing."""
-        u, seq = data.u, data.seq
-        last_u, last_seq = session.last.get(name, (-1, -1))
-        if seq < last_seq or (seq == last_seq and u <= last_u):
-            # "A packet whose seq went down is thrown away"; so is a repeat.
-            return Delta(name, seq - 1, seq, data.b, data.a, time)
-        session.last[name] = (u, seq)
-        follows = u == last_u + 1
-        prev = last_seq if follows else seq
-        again = follows and seq == last_seq
-        return Delta(name, prev, seq, data.b, data.a, time, reset=again)
 
     def read_control(
         self, control: Control, session: Session, problem: str
@@ -340,9 +282,8 @@ class Bybit(DeclaredVenue):
 
     def missed(self, session: Session, symbol: str | None) -> None:
         """Without strict ``u`` nothing else shows it: leave a hole."""
-        for name, (u, seq) in session.last.items() if self._loose else ():
-            if name == symbol or symbol not in session.last:
-                session.last[name] = (u + 1, seq)
+        if self._loose:
+            session.loose.skip(symbol)
 
     def _refused(self, reason: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
         """Which of a request's symbols an error means; it names their topics."""

@@ -24,6 +24,7 @@ from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Levels, Message, Snapshot
+from booksync.venues._phemex_products import Listing, instrument
 from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
@@ -41,7 +42,6 @@ __all__ = ["Phemex"]
 N = TypeVar("N")
 EXACT = Context(prec=60)
 USUAL = 30  # levels
-MAX_SCALE = 18
 LOST = -1  # something could not be read: until the next snapshot nothing matches
 Scaled = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -82,34 +82,6 @@ class Control(Struct):
     symbol: Any = None
     book: Any = None
     orderbook_p: Any = None
-
-
-class Product(Struct):
-    """A market: perpetuals have steps as numbers, spot as ``"0.01 LINK"``."""
-
-    symbol: str
-    status: str = ""
-    priceScale: int | None = None  # noqa: N815 - the venue's names
-    tickSize: Decimal | None = None  # noqa: N815
-    lotSize: Decimal | None = None  # noqa: N815
-    qtyStepSize: Decimal | None = None  # noqa: N815
-    quoteTickSize: str = ""  # noqa: N815
-    quoteTickSizeEv: Decimal | None = None  # noqa: N815
-    baseTickSize: str = ""  # noqa: N815
-    baseTickSizeEv: Decimal | None = None  # noqa: N815
-
-
-class Products(Struct):
-    """COIN-M and spot stand apart from USDT-M and USDC-M."""
-
-    products: list[Product] = []
-    perpProductsV2: list[Product] = []  # noqa: N815
-
-
-class Listing(Struct):
-    """Answer of ``/public/products``."""
-
-    data: Products
 
 
 class Session(Requests):
@@ -296,9 +268,9 @@ class Phemex(DeclaredVenue):
     def listed(self, answer: Listing) -> Iterable[Instrument]:
         """Steps and, for scaled markets, ``price_scale`` and ``size_scale``."""
         for product in answer.data.products:
-            yield _instrument(product, scaled=True)
+            yield instrument(product, scaled=True)
         for product in answer.data.perpProductsV2:
-            yield _instrument(product, scaled=False)
+            yield instrument(product, scaled=False)
 
 
 def _channel(symbol: str) -> str:
@@ -306,30 +278,3 @@ def _channel(symbol: str) -> str:
     spot = symbol[0] == "s" and symbol[1:2].isupper()
     linear = symbol.endswith(("USDT", "USDC")) and not spot
     return "orderbook_p" if linear else "orderbook"
-
-
-def _power(ratio: Decimal) -> int:
-    power = ratio.adjusted()
-    if ratio != Decimal((0, (1,), power)):
-        raise ValueError(f"{ratio} is not a power of ten")
-    return power
-
-
-def _instrument(product: Product, *, scaled: bool) -> Instrument:
-    price, size = product.tickSize, product.qtyStepSize or product.lotSize
-    price_scale, size_scale = product.priceScale, 0
-    if product.quoteTickSizeEv and product.baseTickSizeEv:  # spot
-        price = Decimal(product.quoteTickSize.partition(" ")[0])
-        size = Decimal(product.baseTickSize.partition(" ")[0])
-        price_scale = _power(product.quoteTickSizeEv / price)
-        size_scale = _power(product.baseTickSizeEv / size)
-    if max(abs(price_scale or 0), abs(size_scale)) > MAX_SCALE:
-        raise ValueError(f"{product.symbol}: scales {price_scale}, {size_scale}")
-    scales = {"price_scale": price_scale, "size_scale": size_scale}
-    return Instrument(
-        symbol=product.symbol,
-        price_step=price,
-        size_step=size,
-        active=product.status == "Listed",
-        extra=scales if scaled and price_scale is not None else {},
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import itertools
 import pkgutil
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -327,3 +329,44 @@ def test_broken_entry_point_harms_nobody_else(module, monkeypatch, value):
 def test_entry_point_that_cannot_be_imported_harms_nobody_else(broken, monkeypatch):
     install(monkeypatch, broken=f"{broken}:X")
     assert venues.get("binance") is Binance
+
+
+# -- size ------------------------------------------------------------------------------
+
+FILES = sorted(Path(venues.__file__).parent.glob("*.py"))
+#: "About 150": what a venue does, without what it documents, imports and declares.
+MOST, USUAL = 180, 150
+
+
+def own_lines(path):
+    """Lines of code but docstrings, comments, imports, ``facts`` and ``limits``."""
+    source = path.read_text(encoding="utf-8")
+    left = {
+        number
+        for number, line in enumerate(source.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    }
+    for node in ast.walk(ast.parse(source)):
+        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        names = [
+            target.id
+            for target in getattr(node, "targets", ())
+            if isinstance(target, ast.Name)
+        ]
+        stated = {"facts", "limits", "heartbeat", "__all__"} & set(names)
+        if text or stated or isinstance(node, ast.Import | ast.ImportFrom):
+            assert isinstance(node, ast.stmt)
+            left -= set(range(node.lineno, (node.end_lineno or 0) + 1))
+    return len(left)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_venue_file_is_small(path):
+    shared = {"base", "declared", "__init__"}
+    assert own_lines(path) <= MOST or path.stem in shared
+
+
+def test_venue_files_are_small_as_a_rule():
+    sizes = sorted(own_lines(path) for path in FILES)
+    assert len(sizes) > len(venues.available())
+    assert sum(size > USUAL for size in sizes) <= len(sizes) / 4
