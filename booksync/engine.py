@@ -423,7 +423,9 @@ class Engine:
         frames = self.venue.subscribe(symbols, at.session, now)
         outputs: list[Output] = [Send(at.number, tuple(frames))]
         if self.venue.facts.acks:
-            at.ack_at = now + ACK_WAIT
+            # The last frame is sent that much later than the first.
+            sending = (len(frames) - 1) / self.venue.limits.messages
+            at.ack_at = now + ACK_WAIT + sending
             return outputs
         return [*outputs, *self._start_all(at, now)]
 

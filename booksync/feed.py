@@ -45,6 +45,7 @@ from booksync.flight import Flight
 from booksync.inputs import (
     Answered,
     Asked,
+    Closed,
     Failed,
     Input,
     Removed,
@@ -55,7 +56,7 @@ from booksync.keeping import Keeper, spread
 from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
 from booksync.recording import Recorder
-from booksync.states import FAULTS
+from booksync.states import FAULTS, Cause
 from booksync.status import Status
 from booksync.sync import Synchronizer
 from booksync.transport import Rest, Transport, checked_url
@@ -615,6 +616,8 @@ class Feed:
             given, now = item
             if isinstance(given, Failed | Answered):
                 self._heed(given)
+            elif isinstance(given, Closed):
+                self._part(given)
             self._emit(self._engine.take(given, now))
 
     def _heed(self, given: Failed | Answered) -> None:
@@ -625,6 +628,17 @@ class Feed:
         self._unanswered += 1
         if not self._answered and self._unanswered >= FIRST_ATTEMPTS:
             self._fail(TransportError(f"{self._settings.rest_url}: {given.reason}"))
+
+    def _part(self, given: Closed) -> None:
+        """A symbol that ends the connection of others gets one of its own."""
+        at = self._engine.connections.get(given.conn)
+        if at is None or given.cause is not Cause.DISCONNECTED:
+            return
+        for keeper in [k for k in self._keepers if k.newest == given.conn]:
+            symbol = keeper.blamed(at.waiting)
+            if symbol is not None:
+                log.warning("%s ends the connection of others: parted", symbol)
+                self._keep([symbol], keeper.line)
 
     def _note(self, item: Item) -> None:
         """Record an input, before it is taken."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, Protocol
 
 from booksync.backoff import delays
@@ -79,11 +79,14 @@ class Keeper:
         #: Which of several lines it is part of.
         self.line = line
         self.number: int | None = None
+        #: Number of the newest connection, also when it has ended.
+        self.newest: int | None = None
         self.progress = False
         self._host = host
         self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue(MAX_OUTBOX)
         self._reader: asyncio.Task[None] | None = None
         self._cause = Cause.DISCONNECTED
+        self._suspects: set[str] = set()
 
     async def run(self) -> None:
         """Connect again and again, until cancelled."""
@@ -103,6 +106,33 @@ class Keeper:
         if self.number is not None:
             given = Subscribed(self.number, tuple(symbols))
             self._host.put(given, self._host.clock())
+
+    def blamed(self, waiting: Collection[str]) -> str | None:
+        """
+        Give up the symbol for which the venue seems to close the connection.
+
+        Some venues do so without a word for a symbol that they do not know. The first
+        of ``waiting`` goes to the end, so that all others are subscribed before it; if
+        it is the first again, on a connection that confirmed others, it must go.
+
+        Args:
+            waiting: What the venue has not confirmed on the connection that it closed.
+
+        Returns:
+            The symbol, which this keeper has no more; usually there is none.
+
+        """
+        left = [symbol for symbol in self.symbols if symbol in waiting]
+        self._suspects.intersection_update(left)
+        if not left:
+            return None
+        first = left[0]
+        self.symbols.remove(first)
+        if first in self._suspects and len(left) <= len(self.symbols):
+            return first
+        self.symbols.append(first)
+        self._suspects.add(first)
+        return None
 
     def send(self, frames: tuple[str | bytes, ...]) -> None:
         """Queue frames to be sent at the venue's pace."""
@@ -142,7 +172,7 @@ class Keeper:
         self._cause = Cause.DISCONNECTED
         self._outbox = asyncio.Queue(MAX_OUTBOX)
         host.put(Opened(number, tuple(self.symbols), self.line), host.clock())
-        self.number = number
+        self.number = self.newest = number
         reason = ""
         helpers = [host.spawn(self._send_all(stream, number, url))]
         if host.venue.heartbeat.interval is not None:

@@ -148,6 +148,12 @@ def test_missing_acknowledgement_does_not_hold_the_book_up():
     assert engine.tick(ACK_WAIT) == [FetchSnapshot("BTCUSDT", 1, ACK_WAIT)]
 
 
+def test_acknowledgements_are_awaited_from_the_last_frame_on():
+    engine = Engine(Binance())
+    opened(engine, *(f"X{number}USDT" for number in range(300)))
+    assert engine.deadline() == ACK_WAIT + 2 / 4.0  # three frames, four a second
+
+
 def test_venue_without_acknowledgements_starts_at_once():
     engine = toy(source=Source.REST, acks=False)
     assert kinds(opened(engine, "X")) == ["Send", "Send", "FetchSnapshot"]

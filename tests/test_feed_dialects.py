@@ -491,6 +491,35 @@ async def test_recording_replays_to_the_same_books_and_counts(case, tmp_path):
         assert again.book == sync.book
 
 
+# -- a symbol that ends the connection -------------------------------------------------
+
+
+async def test_unknown_coin_takes_no_other_down_for_good(caplog):
+    """Its venue closes the connection without a word: it gets one of its own."""
+    case = next(case for case in CASES if case.venue == "hyperliquid")
+    good = ("BTC", "ETH")
+
+    def live(_):
+        return all(feed.status(symbol).state is State.LIVE for symbol in good)
+
+    async with running(case, symbols=("BTC", "NOPE", "ETH")) as (
+        feed,
+        server,
+        exchange,
+    ):
+        await until(feed, lambda _: "NOPE ends the connection" in caplog.text, server)
+        await until(feed, live, server)
+        ended, lost = feed.counts.disconnects, []
+
+        def again(event):
+            lost.append(type(event) is Desynced and event.symbol in good)
+            return feed.counts.disconnects >= ended + 2
+
+        await until(feed, again, server)
+        assert not any(lost)
+        proves(case, feed, exchange, *good)
+
+
 # -- everything at once ---------------------------------------------------------------
 
 #: What cannot be seen where there is no number: lost frames (short of all), old ones.

@@ -424,3 +424,32 @@ def test_handshake_that_fails_is_made_again(status, token, failure):
         assert keeper.number == 2
 
     keep(script, venue)
+
+
+# -- a symbol for which the venue closes the connection --------------------------------
+
+
+def blame(symbols, *closes):
+    """What a keeper gives up, and what it has left, after ``closes``."""
+    keeper = Keeper(None, list(symbols))
+    found = [keeper.blamed(set(waiting)) for waiting in closes]
+    return "".join(symbol or "-" for symbol in found), "".join(keeper.symbols)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "closes", "expected"),
+    [
+        pytest.param("AXB", ["XB", "X"], ("-X", "AB"), id="in the middle"),
+        pytest.param("XAB", ["XAB", "X"], ("-X", "AB"), id="first"),
+        pytest.param("ABX", ["X", "X"], ("-X", "AB"), id="last"),
+        pytest.param("AX", ["X", "", "X"], ("---", "AX"), id="all well between"),
+        pytest.param("XA", ["XA", "AX", "XA"], ("---", "AX"), id="nobody confirmed"),
+        pytest.param("X", ["X", "X", "X"], ("---", "X"), id="alone"),
+        pytest.param(
+            "XYA", ["XYA", "YAX", "XY", "Y"], ("--XY", "A"), id="two, one after another"
+        ),
+        pytest.param("AX", ["X", "XZ"], ("-X", "A"), id="one that was removed"),
+    ],
+)
+def test_symbol_blamed_twice_is_given_up_where_others_work(symbols, closes, expected):
+    assert blame(symbols, *closes) == expected

@@ -8,6 +8,9 @@ checked on frames of 2025.
 There is no delta and no number: a lost frame costs freshness, nothing else. A book's
 sequence is its ``time``, so that an older one is told from a newer. Since 2026 the
 default stream comes every 5.4 s only, and ``fast=yes`` every 0.54 s with 5 levels.
+
+An unknown coin closes the whole connection without a word: a feed gives such a coin a
+connection of its own, so that the others live.
 """
 
 from __future__ import annotations
