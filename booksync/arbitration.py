@@ -12,6 +12,7 @@ it is served at once, with its own numbers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -28,7 +29,7 @@ from booksync.events import (
 )
 from booksync.queries import FrozenBook
 from booksync.states import Cause, State
-from booksync.status import Counts, Status
+from booksync.status import Counts, Ledger, Status
 from booksync.sync import Synchronizer
 
 __all__ = ["Arbiter"]
@@ -54,6 +55,7 @@ class Arbiter:
         self.active = 0
         self._comparable = comparable
         self._held: FrozenBook | None = None
+        self._ledger = Ledger()
 
     # -- reading --------------------------------------------------------------------
 
@@ -101,6 +103,14 @@ class Arbiter:
                 setattr(total, name, getattr(total, name) + value)
         return total
 
+    @property
+    def resyncs(self) -> dict[Cause, int]:
+        """Times that a fault cost a snapshot, by cause, on all lines together."""
+        total: Counter[Cause] = Counter()
+        for sync in self.lines:
+            total.update(sync.ledger.resyncs)
+        return dict(total)
+
     def status(self, now: float | None = None) -> Status:
         """Status of what is served, with the counts of all lines."""
         status = self.sync.status(now)
@@ -112,6 +122,9 @@ class Arbiter:
             line=self.active,
             lines=tuple(sync.state for sync in self.lines),
             counts=self.counts,
+            withheld=self._ledger.withheld(now),
+            desyncs_by=self._ledger.desyncs.copy(),
+            resyncs_by=self.resyncs,
         )
 
     # -- deciding -------------------------------------------------------------------
@@ -133,7 +146,17 @@ class Arbiter:
                 found += self._from_active(output)
             else:
                 found += self._from_other(line, output)
+        self._account(line, found)
         return found
+
+    def _account(self, line: int, told: list[Output]) -> None:
+        """Keep account of what the user is told; it happened on ``line`` just now."""
+        since = self.lines[line].since or 0.0
+        for output in told:
+            if isinstance(output, Desynced):
+                self._ledger.desynced(output.cause, since)
+            elif isinstance(output, Synced):
+                self._ledger.synced(since)
 
     def _from_active(self, output: Output) -> list[Output]:
         if not isinstance(output, Desynced):

@@ -330,7 +330,7 @@ def _trust(status: Status) -> dict[str, float]:
         "overlap": status.overlap,
         "waiting": status.waiting,
         "message_age_seconds": status.age,
-        "withheld_seconds": getattr(status, "withheld", None),
+        "withheld_seconds": status.withheld,
         "deltas_received": counts.received,
         "deltas_buffered": counts.buffered,
         "gaps": counts.gaps,
@@ -343,13 +343,11 @@ def _trust(status: Status) -> dict[str, float]:
 
 def _by_cause(status: Status, fault: str) -> dict[str, int]:
     """
-    Tell a count by cause, where the status does.
+    Tell a count by cause.
 
     All causes are told from the start: Prometheus takes no first value for a rise.
     """
-    by = getattr(status, f"{fault}_by", None)
-    if by is None:
-        return {"unknown": getattr(status.counts, fault)}
+    by = status.desyncs_by if fault == "desyncs" else status.resyncs_by
     return {cause.value: by.get(cause, 0) for cause in CAUSES[fault]}
 
 

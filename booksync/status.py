@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from booksync.states import Cause, State
 
-__all__ = ["Counts", "Status"]
+__all__ = ["Counts", "Ledger", "Status"]
 
 
 class Counts(Struct):
@@ -59,6 +59,43 @@ class Counts(Struct):
         return copy.copy(self)
 
 
+class Ledger:
+    """
+    Why, how often and for how long one book was taken from its readers.
+
+    Time runs from the first time live on: before that nobody had a book to lose.
+    """
+
+    def __init__(self) -> None:
+        #: Times that the live book was withheld, by cause.
+        self.desyncs: dict[Cause, int] = {}
+        #: Times that a fault cost a snapshot, by cause.
+        self.resyncs: dict[Cause, int] = {}
+        #: Since when it is withheld; ``None`` while live, and before that.
+        self.since: float | None = None
+        self._over = 0.0
+
+    def desynced(self, cause: Cause, now: float) -> None:
+        """Note that the live book is withheld from ``now`` on."""
+        self.desyncs[cause] = self.desyncs.get(cause, 0) + 1
+        self.since = now
+
+    def resynced(self, cause: Cause) -> None:
+        """Note that a fault costs a snapshot."""
+        self.resyncs[cause] = self.resyncs.get(cause, 0) + 1
+
+    def synced(self, now: float) -> None:
+        """Note that the book is live again. Idempotent."""
+        self._over = self.withheld(now)
+        self.since = None
+
+    def withheld(self, now: float | None) -> float:
+        """Seconds withheld in all; without ``now`` only what is over."""
+        if now is None or self.since is None:
+            return self._over
+        return self._over + now - self.since
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """
     How far a book can be trusted.
@@ -73,6 +110,10 @@ class Status(Struct, frozen=True, kw_only=True):
         overlap: Joined by a straddling delta where that may be inexact.
         age: Seconds since the last message for it.
         counts: See :class:`Counts`.
+        withheld: Seconds that it could not be read since it first was live, with those
+            that run.
+        desyncs_by: Times that the live book was withheld, by cause.
+        resyncs_by: Times that a fault cost a snapshot, by cause.
         waiting: Served as it was, until another line has caught up with it.
         line: Which line is served, where there are several.
         lines: The states of all lines, likewise.
@@ -88,6 +129,9 @@ class Status(Struct, frozen=True, kw_only=True):
     overlap: bool
     age: float | None
     counts: Counts
+    withheld: float = 0.0
+    desyncs_by: dict[Cause, int] = {}
+    resyncs_by: dict[Cause, int] = {}
     waiting: bool = False
     line: int = 0
     lines: tuple[State, ...] = ()

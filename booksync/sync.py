@@ -46,7 +46,7 @@ from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
 from booksync.queries import FrozenBook
 from booksync.states import FAULTS, TRANSITIONS, Cause, Relation, Scope, State, relate
-from booksync.status import Counts, Status
+from booksync.status import Counts, Ledger, Status
 
 __all__ = ["TRANSITIONS", "Policy", "Relation", "Synchronizer", "Way", "relate"]
 
@@ -95,6 +95,7 @@ class Synchronizer:
         self.book = Book(symbol) if book is None else book
         self.last: FrozenBook | None = None
         self.counts = Counts()
+        self.ledger = Ledger()
         self.unbridged = False
         self.overlap = False
         #: Time of the last message for this book.
@@ -371,6 +372,9 @@ class Synchronizer:
             overlap=self.overlap,
             age=None if now is None or self.heard is None else now - self.heard,
             counts=self.counts.copy(),
+            withheld=self.ledger.withheld(now),
+            desyncs_by=self.ledger.desyncs.copy(),
+            resyncs_by=self.ledger.resyncs.copy(),
         )
 
     # -- receiving ----------------------------------------------------------------
@@ -590,6 +594,7 @@ class Synchronizer:
         self._waiting = False
         self._quiet_at = self._snapshot_at = None
         self._move(Cause.JOINED, now)
+        self.ledger.synced(now)
         self._settled = not self._fresh
         self.book.reveal()
         synced = Synced(
@@ -664,6 +669,7 @@ class Synchronizer:
         was_live = self.state is State.LIVE
         if was_live:
             self.counts.desyncs += 1
+            self.ledger.desynced(cause, now)
             if self._keep_last:
                 self.last = self.book.freeze()
         self._move(cause, now)
@@ -716,6 +722,7 @@ class Synchronizer:
         self.dirty = True
         if self.state is State.SYNCING and cause in FAULTS:
             self.counts.resyncs += 1
+            self.ledger.resynced(cause)
 
 
 def _restarted(delta: Delta, sequence: int, time: float | None) -> bool:

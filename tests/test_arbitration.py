@@ -165,3 +165,17 @@ def test_status_tells_of_all_lines():
     status = lines.arbiter.status()
     assert status.lines == (State.LIVE, State.LIVE)
     assert (status.counts.received, status.counts.applied) == (2, 2)
+
+
+def test_only_what_the_user_lost_counts_as_withheld():
+    lines = both()
+    lines.do(0, lines.syncs[0].lost(1, 2, 5.0))  # the other line is served
+    status = lines.arbiter.status(now=7.0)
+    assert (status.desyncs_by, status.withheld) == ({}, 0.0)
+    assert status.resyncs_by == {Cause.LOST: 1}
+    lines.do(1, lines.syncs[1].disconnected(8.0))  # nothing is left
+    status = lines.arbiter.status(now=9.5)
+    assert (status.desyncs_by, status.withheld) == ({Cause.DISCONNECTED: 1}, 1.5)
+    made = Snapshot("X", 20, [("9", "1")], [("10", "1")])
+    lines.do(0, lines.syncs[0].receive_snapshot(made, 11.0))
+    assert lines.arbiter.status(now=50.0).withheld == 3.0

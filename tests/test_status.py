@@ -73,6 +73,32 @@ def test_book_that_heard_nothing_has_no_age():
     assert not status.overlap
 
 
+def test_time_withheld_runs_from_the_first_time_live_and_adds_up():
+    sync = live()
+    assert sync.status(now=9.0).withheld == 0.0
+    sync.receive(Delta("X", 7, 8, [], []), now=10.0)
+    assert sync.status(now=10.5).withheld == 0.5
+    sync.receive_snapshot(Snapshot("X", 8, [], []), now=12.0, request=2)
+    assert sync.status(now=12.0).withheld == sync.status(now=99.0).withheld == 2.0
+    sync.disconnected(now=100.0)
+    sync.connected(now=101.0)  # it stays withheld
+    assert sync.status(now=103.0).withheld == 5.0
+    assert sync.status().withheld == 2.0  # who says no time gets what is over
+
+
+def test_causes_are_counted_apart_and_a_status_keeps_its_own():
+    sync = live()
+    before = sync.status()
+    sync.receive(Delta("X", 7, 8, [], []), now=10.0)
+    sync.receive_snapshot(Snapshot("X", 8, [], []), now=12.0, request=2)
+    sync.disconnected(now=13.0)
+    sync.disconnected(now=14.0)
+    after = sync.status()
+    assert (before.desyncs_by, before.resyncs_by) == ({}, {})
+    assert after.desyncs_by == {Cause.GAP: 1, Cause.DISCONNECTED: 1}
+    assert after.resyncs_by == {Cause.GAP: 1}  # an end is no fault
+
+
 def test_status_of_one_line_says_nothing_of_others():
     status = live().status(now=4.0)
     assert (status.waiting, status.line, status.lines) == (False, 0, ())
