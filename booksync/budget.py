@@ -8,9 +8,13 @@ venue's side can hold more than the budget.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 __all__ = ["Budget"]
+
+#: Weights and their times, oldest first.
+Entries = list[tuple[float, int]]
 
 
 class Budget:
@@ -20,6 +24,8 @@ class Budget:
     Args:
         limit: Weight that the venue allows in any window.
         window: Its length in seconds.
+        lease: Seconds after which a request counts as answered, though nobody said
+            so: whoever sent it is gone.
 
     >>> budget = Budget(limit=100, window=60.0)
     >>> budget.spend(80, now=0.0)
@@ -31,22 +37,27 @@ class Budget:
 
     """
 
-    def __init__(self, limit: int, window: float) -> None:
+    def __init__(self, limit: int, window: float, *, lease: float = math.inf) -> None:
         if limit <= 0 or window <= 0:
             raise ValueError("a budget needs a positive limit and window")
         self.limit = limit
         self.window = window
+        self.lease = lease
         #: Nothing may be sent before this time: the venue said so.
         self.stopped_until = float("-inf")
-        self._open = 0
+        # Under way: when sent, and the weight.
+        self._open: deque[tuple[float, int]] = deque()
+        self._open_sum = 0
         self._settled: deque[tuple[float, int]] = deque()
         self._sum = 0
 
     def used(self, now: float) -> int:
         """Weight that counts at ``now``. Amortised O(1)."""
+        while self._open and self._open[0][0] + self.lease <= now:
+            self._close(self._open.popleft()[1], now)
         while self._settled and self._settled[0][0] + self.window <= now:
             self._sum -= self._settled.popleft()[1]
-        return self._open + self._sum
+        return self._open_sum + self._sum
 
     def wait(self, weight: int, now: float) -> float:
         """
@@ -65,14 +76,36 @@ class Budget:
         # What is under way must be answered first: ask again when it is.
         return max(held, self.window)
 
+    def take(self, weight: int, now: float) -> float:
+        """
+        Spend ``weight`` if it may be.
+
+        Returns:
+            0 if it was spent, else the seconds to wait before asking again.
+
+        """
+        pause = self.wait(weight, now)
+        if pause <= 0:
+            self.spend(weight, now)
+        return pause
+
     def spend(self, weight: int, now: float) -> None:
         """Note a request that is being sent."""
         self.used(now)
-        self._open += weight
+        self._open.append((now, weight))
+        self._open_sum += weight
 
     def settle(self, weight: int, now: float) -> None:
         """Note that a request was answered, or given up."""
-        self._open -= weight
+        # The newest of its weight: what a process that died left behind stays old.
+        for place in range(len(self._open) - 1, -1, -1):
+            if self._open[place][1] == weight:
+                del self._open[place]
+                self._close(weight, now)
+                return
+
+    def _close(self, weight: int, now: float) -> None:
+        self._open_sum -= weight
         self._settled.append((now, weight))
         self._sum += weight
 
@@ -93,3 +126,20 @@ class Budget:
     def stop(self, seconds: float, now: float) -> None:
         """Send nothing for so long: the venue said so (429, 418)."""
         self.stopped_until = max(self.stopped_until, now + seconds)
+
+    def copy(self) -> Budget:
+        """Return a copy, to look ahead with; may be made in any thread."""
+        made = Budget(self.limit, self.window, lease=self.lease)
+        made.restore(*self.parts())
+        return made
+
+    def parts(self) -> tuple[float, Entries, Entries]:
+        """Return all that is known: the stop, what is under way, what was answered."""
+        return self.stopped_until, list(self._open), list(self._settled)
+
+    def restore(self, stopped_until: float, under_way: Entries, done: Entries) -> None:
+        """Know what :meth:`parts` said, and nothing else."""
+        self.stopped_until = stopped_until
+        self._open, self._settled = deque(under_way), deque(done)
+        self._open_sum = sum(weight for _, weight in under_way)
+        self._sum = sum(weight for _, weight in done)

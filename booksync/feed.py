@@ -8,6 +8,7 @@ import logging
 import math
 import random
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -56,7 +57,8 @@ from booksync.keeping import Keeper, spread
 from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
 from booksync.recording import Recorder
-from booksync.states import FAULTS, Cause
+from booksync.scheduling import Scheduler
+from booksync.states import FAULTS, Cause, State
 from booksync.status import Status
 from booksync.sync import Synchronizer
 from booksync.transport import Rest, Transport, checked_url
@@ -80,6 +82,10 @@ FIRST_ATTEMPTS = 3
 
 #: One request budget for each venue and REST host in this process.
 _budgets: dict[tuple[str, str], Budget] = {}
+#: One queue for each budget, in each event loop.
+_queues: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, dict[Budget, Scheduler]
+] = weakref.WeakKeyDictionary()
 
 
 def connect(  # noqa: PLR0913 - the options of design.md 7
@@ -345,10 +351,11 @@ class Feed:
             key = (self.venue.id, self._settings.rest_url)
             made = Budget(limits.weight, limits.weight_window)
             budget = _budgets.setdefault(key, made)
+        queues = _queues.setdefault(asyncio.get_running_loop(), {})
         return Fetcher(
             self.venue,
             self.rest(),
-            budget,
+            queues.setdefault(budget, Scheduler(budget)),
             put=self.put,
             clock=self.clock,
             chance=self.chance,
@@ -449,8 +456,13 @@ class Feed:
 
         """
         sync = self._engine.books[symbol]
+        fetcher = self._fetcher
         if sync.live:
+            if fetcher is not None:
+                fetcher.reads.add(symbol)
             return sync.book
+        if fetcher is not None:
+            fetcher.prefer(symbol)
         if self._settings.on_stale == "last" and sync.last is not None:
             return sync.last
         raise BookNotLive(symbol, sync.cause.value)
@@ -482,12 +494,21 @@ class Feed:
             KeyError: If the feed has no such symbol.
 
         """
-        return self._engine.books[symbol].status(self.clock())
+        now = self.clock()
+        return self._told(self._engine.books[symbol].status(now), now)
 
     def statuses(self) -> list[Status]:
         """Return the status of every book."""
         now = self.clock()
-        return [sync.status(now) for sync in self._engine.books.values()]
+        every = self._engine.books.values()
+        return [self._told(sync.status(now), now) for sync in every]
+
+    def _told(self, status: Status, now: float) -> Status:
+        """Say in how long the book is expected to be live, if it waits for that."""
+        if self._fetcher is None or status.state is not State.SYNCING:
+            return status
+        live_in = self._fetcher.expected(status.symbol, now)
+        return msgspec.structs.replace(status, live_in=live_in)
 
     async def live(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """
@@ -525,9 +546,15 @@ class Feed:
 
         """
         if self._settings.on_stale == "wait":
-            sync = self._engine.books[symbol]
-            await self._until(lambda: sync.live)
+            await self._until(lambda: self._readable(symbol))
         return self[symbol]
+
+    def _readable(self, symbol: str) -> bool:
+        """Whether the book is live; if it is not, somebody waits for it."""
+        live = self._engine.books[symbol].live
+        if not live and self._fetcher is not None:
+            self._fetcher.prefer(symbol)
+        return live
 
     def _all_live(self) -> bool:
         return all(sync.live for sync in self._engine.books.values())
@@ -619,6 +646,15 @@ class Feed:
             elif isinstance(given, Closed):
                 self._part(given)
             self._emit(self._engine.take(given, now))
+            if isinstance(given, Closed) and self._fetcher is not None:
+                self._withdraw(self._fetcher)
+
+    def _withdraw(self, fetcher: Fetcher) -> None:
+        """Ask no snapshot of a book that cannot take it: it is offline."""
+        for symbol, sync in self._engine.books.items():
+            lines = sync.lines if isinstance(sync, Arbiter) else (sync,)
+            if all(line.state is State.OFFLINE for line in lines):
+                fetcher.withdraw(symbol)
 
     def _heed(self, given: Failed | Answered) -> None:
         """Tell the caller, if no request ever was answered."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
+import contextlib
 import logging
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from booksync.budget import Budget
 from booksync.errors import BookSyncError, TransportError
 from booksync.events import FetchSnapshot
 from booksync.inputs import Answered, Failed, Input
+from booksync.scheduling import Scheduler, Ticket
 from booksync.transport import Answer, Rest
 from booksync.venues.base import Venue
-from booksync.venues.facts import Request
 
 __all__ = ["Fetcher"]
 
@@ -23,24 +21,27 @@ log = logging.getLogger("booksync.fetching")
 
 #: The number of a request that no book waits for.
 AUDIT = -1
-#: Requests under way at once.
-CONCURRENCY = 8
 #: Statuses that stop all requests to the venue, and for how long without Retry-After.
 STOPS = {429: 10.0, 418: 120.0, 403: 60.0}
 #: Digits of the largest weight, or pause, that a header is believed to say.
 MOST_DIGITS = 9
 #: Longest time that a venue's Retry-After is believed, in seconds: three days.
 LONGEST_STOP = 3 * 24 * 3600.0
+#: Longest sleep while requests wait, in seconds: others may use the same budget.
+POLL = 1.0
+#: Seconds after which a book that is not read again counts as read no longer; it may
+#: take twice as long.
+READ_WITHIN = 60.0
 
 
 class Fetcher:
     """
-    Fetches snapshots one after another, or a few at once, never over the budget.
+    Fetches snapshots as the scheduler of the venue says: never over the budget.
 
     Args:
         venue: Makes the requests.
         rest: Sends them.
-        budget: What the venue allows; shared by all feeds of a venue in a process.
+        queue: Says which is next; shared by all feeds of a venue.
         put: Takes what a request came to.
         clock: Seconds now.
         chance: Returns a number in ``[0, 1)``; spreads repeated attempts.
@@ -51,31 +52,38 @@ class Fetcher:
         self,
         venue: Venue,
         rest: Rest,
-        budget: Budget,
+        queue: Scheduler,
         *,
         put: Callable[[Input, float], None],
         clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
+        self.queue = queue
+        #: Symbols that were read lately: whoever reads one adds it.
+        self.reads: set[str] = set()
         self._venue = venue
         self._rest = rest
-        self._budget = budget
         self._put = put
         self._clock = clock
         self._chance = chance
-        self._due: list[tuple[float, int, FetchSnapshot]] = []
-        self._newest: dict[str, int] = {}
-        self._order = itertools.count()
+        self._read_before: set[str] = set()
+        self._commands: dict[str, FetchSnapshot] = {}
         self._wake = asyncio.Event()
-        self._under_way = 0
 
     def ask(self, command: FetchSnapshot) -> None:
         """Take a command; it replaces an earlier one of the same symbol."""
-        self._newest[command.symbol] = command.request
-        spread = min(command.attempt, 4) * 0.25 * self._chance()
-        entry = (command.at + spread, next(self._order), command)
-        heapq.heappush(self._due, entry)
+        symbol = command.symbol
+        self._commands[symbol] = command
+        due = command.at + min(command.attempt, 4) * 0.25 * self._chance()
+        read = symbol in self.reads or symbol in self._read_before
+        weight = self._venue.snapshot_request(symbol).weight
+        self.queue.ask(self, symbol, weight, due, read=read)
         self._wake.set()
+
+    def prefer(self, symbol: str) -> None:
+        """Note that somebody wants to read ``symbol``, which is not live."""
+        self.reads.add(symbol)
+        self.queue.prefer(self, symbol)
 
     def audit(self, symbol: str, group: asyncio.TaskGroup) -> bool:
         """
@@ -89,62 +97,69 @@ class Fetcher:
         """
         now = self._clock()
         request = self._venue.snapshot_request(symbol)
-        reserve = request.weight + self._budget.limit // 2
-        busy = self._due or self._under_way >= CONCURRENCY
-        if busy or self._budget.wait(reserve, now) > 0:
+        ticket = self.queue.spare(self, symbol, request.weight, now)
+        if ticket is None:
             return False
-        self._under_way += 1
-        self._budget.spend(request.weight, now)
-        group.create_task(self._fetch(FetchSnapshot(symbol, AUDIT, now), request))
+        group.create_task(self._fetch(FetchSnapshot(symbol, AUDIT, now), ticket))
         return True
+
+    def withdraw(self, symbol: str) -> None:
+        """Do not ask for ``symbol`` now; it keeps its place in the queue."""
+        self.queue.withdraw(self, symbol)
 
     def forget(self, symbol: str) -> None:
         """Drop what is asked for ``symbol``."""
-        self._newest.pop(symbol, None)
+        self.queue.forget(self, symbol)
+        self._commands.pop(symbol, None)
+        self.reads.discard(symbol)
+
+    def expected(self, symbol: str, now: float) -> float | None:
+        """Seconds until the snapshot of ``symbol`` is expected, if one is asked for."""
+        return self.queue.expected(self, symbol, now)
 
     @property
     def waiting(self) -> int:
         """Requests not sent yet, less those that something newer replaced."""
-        return sum(self._wanted(command) for _, _, command in self._due)
+        return self.queue.waiting(self)
 
-    def _wanted(self, command: FetchSnapshot) -> bool:
-        return self._newest.get(command.symbol) == command.request
+    def wake(self) -> None:
+        """Look at the queue again."""
+        self._wake.set()
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Send requests as they come due, until cancelled."""
-        while True:
-            self._wake.clear()
-            pause = self._send_due(group)
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        self.queue.join(self)
+        turn_at = self._clock() + READ_WITHIN
+        try:
+            while True:
+                self._wake.clear()
+                now = self._clock()
+                if now >= turn_at:
+                    turn_at = now + READ_WITHIN
+                    self._read_before = set(self.reads)
+                    self.reads.clear()
+                pause = self._send_due(group)
+                await self._sleep(turn_at - now if pause is None else min(pause, POLL))
+        finally:
+            self.queue.leave(self)
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     def _send_due(self, group: asyncio.TaskGroup) -> float | None:
         """Send what may go now; say how long to wait for the next."""
-        while self._due:
-            at, _, command = self._due[0]
-            if not self._wanted(command):
-                heapq.heappop(self._due)
-                continue
-            if self._under_way >= CONCURRENCY:
-                return None
-            now = self._clock()
-            request = self._venue.snapshot_request(command.symbol)
-            pause = max(at - now, self._budget.wait(request.weight, now))
-            if pause > 0:
-                return pause
-            heapq.heappop(self._due)
-            self._under_way += 1
-            self._budget.spend(request.weight, now)
-            group.create_task(self._fetch(command, request))
-        return None
+        while True:
+            found = self.queue.take(self, self._clock())
+            if not isinstance(found, Ticket):
+                return found
+            group.create_task(self._fetch(self._commands[found.symbol], found))
 
-    async def _fetch(self, command: FetchSnapshot, request: Request) -> None:
+    async def _fetch(self, command: FetchSnapshot, ticket: Ticket) -> None:
         symbol, number = command.symbol, command.request
         try:
-            answer = await self._rest.request(request)
+            answer = await self._rest.request(self._venue.snapshot_request(symbol))
         except BookSyncError as error:
             log.info("snapshot of %s: %s", symbol, error)
             if number != AUDIT:
@@ -164,8 +179,7 @@ class Fetcher:
             )
             self._put(given, self._clock())
         finally:
-            self._under_way -= 1
-            self._budget.settle(request.weight, self._clock())
+            self.queue.done(ticket, self._clock())
             self._wake.set()
 
     def _obey(self, answer: Answer) -> None:
@@ -174,12 +188,12 @@ class Fetcher:
         header = self._venue.limits.used_weight_header
         used = answer.headers.get(header, "") if header else ""
         if used.isdecimal() and len(used) <= MOST_DIGITS:
-            self._budget.observe(int(used), now)
+            self.queue.budget.observe(int(used), now)
         if answer.status in STOPS or "retry-after" in answer.headers:
             told = retry_after(answer.headers.get("retry-after", ""), now)
             pause = STOPS.get(answer.status, 1.0) if told is None else told
             log.warning("the venue says stop for %g s (%d)", pause, answer.status)
-            self._budget.stop(pause, now)
+            self.queue.stop(pause, now)
 
 
 def retry_after(text: str, now: float) -> float | None:

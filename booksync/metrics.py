@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import Collector
 
-    from booksync.budget import Budget
     from booksync.feed import Feed
     from booksync.status import Status
 
@@ -291,19 +290,13 @@ def _load(feed: Feed) -> Iterator[Sample]:
     fetcher = feed._fetcher  # noqa: SLF001
     if fetcher is None:
         return
-    budget, now = fetcher._budget, feed.clock()  # noqa: SLF001
+    # A copy: to forget what is over is its owner's business alone.
+    budget, now = fetcher.queue.budget.copy(), feed.clock()
     stopped = max(0.0, budget.stopped_until - now)
     yield "booksync_requests_waiting", (), fetcher.waiting
-    yield "booksync_budget_used", (), _used(budget, now)
+    yield "booksync_budget_used", (), budget.used(now)
     yield "booksync_budget_limit", (), budget.limit
     yield "booksync_budget_stopped_seconds", (), stopped
-
-
-def _used(budget: Budget, now: float) -> int:
-    """As ``budget.used``, which forgets what is over: its owner's business alone."""
-    settled = tuple(budget._settled)  # noqa: SLF001
-    over = now - budget.window
-    return budget._open + sum(weight for at, weight in settled if at > over)  # noqa: SLF001
 
 
 def _of_book(status: Status) -> Iterator[Sample]:

@@ -117,6 +117,9 @@ class Status(Struct, frozen=True, kw_only=True):
         waiting: Served as it was, until another line has caught up with it.
         line: Which line is served, where there are several.
         lines: The states of all lines, likewise.
+        live_in: Seconds until it is expected to be live, by its place in the queue for
+            snapshots, the weights before it and the venue's orders to stop; ``None``
+            if it is live, or nothing is asked for it now.
 
     """
 
@@ -135,3 +138,4 @@ class Status(Struct, frozen=True, kw_only=True):
     waiting: bool = False
     line: int = 0
     lines: tuple[State, ...] = ()
+    live_in: float | None = None

@@ -13,8 +13,9 @@ from booksync import fetching
 from booksync.budget import Budget
 from booksync.errors import ConfigurationError, TransportError
 from booksync.events import FetchSnapshot
-from booksync.fetching import AUDIT, CONCURRENCY, LONGEST_STOP, Fetcher, retry_after
+from booksync.fetching import AUDIT, LONGEST_STOP, Fetcher, retry_after
 from booksync.inputs import Answered, Failed
+from booksync.scheduling import AT_ONCE, Scheduler
 from booksync.transport import Answer
 from booksync.venues.facts import Limits, Request
 from tests.virtual import run
@@ -73,7 +74,7 @@ class Bench:
         self.fetcher = Fetcher(
             FakeVenue(weight),
             self.rest,
-            self.budget,
+            Scheduler(self.budget),
             put=lambda given, now: self.put.append((round(now, 6), given)),
             clock=self.clock,
             chance=lambda: chance,
@@ -183,31 +184,31 @@ def test_forgotten_symbol_is_not_fetched():
 
 def test_only_a_few_are_under_way_at_once():
     def prepare(bench):
-        for n in range(3 * CONCURRENCY + 1):
+        for n in range(3 * AT_ONCE + 1):
             bench.ask(f"S{n}")
 
     bench = on_bench(prepare=prepare, seconds=100.0)
-    assert bench.rest.most == CONCURRENCY
-    assert len(bench.rest.times) == 3 * CONCURRENCY + 1
+    assert bench.rest.most == AT_ONCE
+    assert len(bench.rest.times) == 3 * AT_ONCE + 1
 
 
 def test_next_goes_as_soon_as_one_was_answered():
     def prepare(bench):
         bench.rest.seconds = 2.0
-        for n in range(2 * CONCURRENCY):
+        for n in range(2 * AT_ONCE):
             bench.ask(f"S{n}")
 
     times = [at for at, _ in on_bench(prepare=prepare).rest.times]
-    assert times == [0.0] * CONCURRENCY + [2.0] * CONCURRENCY
+    assert times == [0.0] * AT_ONCE + [2.0] * AT_ONCE
 
 
 def test_failure_makes_room_too():
     def prepare(bench):
-        for n in range(2 * CONCURRENCY):
+        for n in range(2 * AT_ONCE):
             bench.rest.script[f"S{n}"] = [TransportError("cut")]
             bench.ask(f"S{n}")
 
-    assert len(on_bench(prepare=prepare).rest.times) == 2 * CONCURRENCY
+    assert len(on_bench(prepare=prepare).rest.times) == 2 * AT_ONCE
 
 
 # -- the budget ------------------------------------------------------------------------
@@ -437,7 +438,7 @@ def test_audit_does_not_go_before_a_snapshot_that_waits():
 def test_audit_waits_while_all_places_are_taken():
     def prepare(bench):
         bench.rest.seconds = 2.0
-        for n in range(CONCURRENCY):
+        for n in range(AT_ONCE):
             bench.ask(f"S{n}")
 
     assert audit_at([1.0, 3.0], prepare=prepare)[1] == [False, True]
@@ -450,7 +451,7 @@ def test_failed_audit_says_nothing():
     bench, sent = audit_at([1.0], prepare=prepare)
     assert sent == [True]
     assert bench.put == []
-    assert bench.fetcher._under_way == 0
+    assert bench.fetcher.queue._under_way == {}
 
 
 def test_fetcher_ends_when_it_is_cancelled_and_settles_what_was_under_way():

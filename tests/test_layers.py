@@ -14,6 +14,7 @@ MAY = {
     "errors": "",
     "backoff": "",
     "budget": "",
+    "scheduling": "budget",
     "messages": "",
     "states": "messages",
     "policy": "",
@@ -41,12 +42,13 @@ MAY = {
     "framing": "",
     "transport": "errors framing venues",
     "queues": "events inputs",
-    "fetching": "budget errors events inputs transport venues",
+    "fetching": "errors events inputs scheduling transport venues",
     "keeping": "backoff budget errors inputs states transport venues",
     "metrics": "budget errors feed states status",
     "feed": (
         "arbitration book budget engine errors events fetching flight inputs "
-        "keeping queries queues recording states status sync transport venues"
+        "keeping queries queues recording scheduling states status sync transport "
+        "venues"
     ),
 }
 KIT = {"engine", "events", "inputs", "states", "sync", "venues"}

@@ -268,7 +268,10 @@ async def test_budget_is_told_with_the_venues_order_to_stop(registry):
         server.faults.inject("status_429", symbol="BTCUSDT", seconds=30.0)
 
         def stopped():
-            return Scrape(registry).sum("booksync_budget_stopped_seconds") > 0
+            # The order is obeyed before the book that hears of it asks again.
+            scrape = Scrape(registry)
+            halted = scrape.sum("booksync_budget_stopped_seconds") > 0
+            return halted and scrape.sum("booksync_requests_waiting") > 0
 
         await drive(feed, server, stopped)
         after = Scrape(registry)
@@ -280,7 +283,7 @@ async def test_reading_the_budget_leaves_it_as_it_is(registry):
     async with running() as (feed, server, _):
         collect(feed, registry)
         await all_live(feed, server)
-        budget = feed._fetcher._budget
+        budget = feed._fetcher.queue.budget
         budget.window = 1e-9  # all of it is over
         before = tuple(budget._settled)
         assert Scrape(registry).sum("booksync_budget_used") == 0

@@ -76,7 +76,9 @@ def best(feed: Feed, symbol: str) -> tuple[Level | None, Level | None]:
 def trust(status: Status) -> str:
     """Say in a few words how far a book can be trusted."""
     if status.state is not State.LIVE:
-        return f"{status.state.value} ({status.cause.value})"
+        soon = status.live_in or 0.0
+        wait = f", live in {soon:.0f} s" if soon >= 1 else ""
+        return f"{status.state.value} ({status.cause.value}){wait}"
     doubts = [
         word
         for word, holds in (

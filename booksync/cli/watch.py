@@ -170,6 +170,11 @@ class Watching:
         if isinstance(event, Changed):
             record["venue_t"] = event.message.time
             record |= self._levels(event.symbol)
+        elif isinstance(event, Desynced):
+            # It may have been removed since.
+            held = event.symbol in self.feed
+            status = self.feed.status(event.symbol) if held else None
+            record["live_in"] = status and status.live_in
         return record
 
     def _levels(self, symbol: str) -> dict[str, Any]:

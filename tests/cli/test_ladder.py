@@ -105,6 +105,8 @@ def test_trust_is_told_with_its_doubts():
     assert trust(status(State.LIVE, unbridged=True)) == "live (unbridged)"
     assert trust(status(State.LIVE, overlap=True)) == "live (joined by overlap)"
     assert trust(status(State.SYNCING)) == "syncing (gap)"
+    assert trust(status(State.SYNCING, live_in=0.4)) == "syncing (gap)"
+    assert trust(status(State.SYNCING, live_in=12.4)) == "syncing (gap), live in 12 s"
 
 
 def test_patience_says_what_is_waited_for_now_and_then(capsys):
