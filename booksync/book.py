@@ -15,9 +15,10 @@ from msgspec import structs
 
 from booksync.errors import BookNotLive, ConfigurationError
 from booksync.exact import Level, Number, canonical, divide, exactly
-from booksync.ladder import Ladder, SideName
 from booksync.messages import Delta, Snapshot
 from booksync.queries import BASIS, FrozenBook, Queries, Window, quoted
+from booksync.side import SideName
+from booksync.text_side import make_side
 
 __all__ = ["Book", "Level", "Window", "canonical"]
 
@@ -109,8 +110,8 @@ class Book(Queries):
         self._signed = signed
         self._keep_text = keep_text
         options: dict[str, Any] = {"numbers": numbers, "signed": signed}
-        self._bids_held = Ladder("bid", texts=keep_text, **options)
-        self._asks_held = Ladder("ask", texts=keep_text, **options)
+        self._bids_held = make_side("bid", texts=keep_text, **options)
+        self._asks_held = make_side("ask", texts=keep_text, **options)
         self._bids = self._bids_held
         self._asks = self._asks_held
         self._cause: str | None = None

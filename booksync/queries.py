@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from booksync.errors import ConfigurationError
 from booksync.exact import EXACT, Level, Number, canonical, divide, exactly
-from booksync.ladder import Ladder, SideName
+from booksync.side import Side, SideName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,10 +114,10 @@ class Queries:
     sequence: int
     numbers: type[Decimal | float]
     window: Window
-    _bids: Ladder
-    _asks: Ladder
+    _bids: Side
+    _asks: Side
 
-    def _side(self, side: SideName) -> Ladder:
+    def _side(self, side: SideName) -> Side:
         if side == "bid":
             return self._bids
         if side == "ask":
@@ -543,9 +543,9 @@ class Queries:
         """
         return FrozenBook(self)
 
-    def frozen_sides(self) -> tuple[FrozenLadder, FrozenLadder]:
+    def frozen_sides(self) -> tuple[Side, Side]:
         """Copy both sides, for :class:`FrozenBook`. O(n)."""
-        return FrozenLadder(self._bids), FrozenLadder(self._asks)
+        return self._bids.frozen(), self._asks.frozen()
 
     def digest(self) -> str:
         """
@@ -647,28 +647,6 @@ def _imported(name: str) -> Any:
         raise ConfigurationError(
             f"this needs {name}: pip install 'booksync[frames]'"
         ) from None
-
-
-class FrozenLadder(Ladder):
-    """A side that no longer changes."""
-
-    __slots__ = ()
-
-    def __init__(self, side: Ladder) -> None:
-        side.best()  # then nothing of it waits to be put in order
-        for name in Ladder.__slots__:
-            value = getattr(side, name)
-            setattr(self, name, value.copy() if type(value) in {dict, list} else value)
-        self._order = None
-        self._noted = []
-
-    def apply(self, levels: Any) -> None:
-        """Refuse: it is frozen."""
-        del levels
-        raise TypeError("a frozen book does not change")
-
-    load = apply
-    truncate = apply  # type: ignore[assignment]
 
 
 class FrozenBook(Queries):

@@ -1,0 +1,501 @@
+"""
+One side of a book: what is offered at each price, best price first.
+
+The levels are a ``dict``, and changes go there and nowhere else. Keys that come or go
+are noted in ``_touched``: to keep thousands of keys in order at each change would cost
+more than all the rest, and hardly anybody looks beyond the best few. Order is made
+from the notes when it is read, in two steps:
+
+* ``_near`` are the keys from the best one to an edge (those from ``_low`` to
+  ``_high``), in a plain list of at most some hundreds. The top of a book needs no more.
+* ``_order`` are all keys, in a ``SortedList``, for ranks and ranges beyond the edge;
+  ``_noted`` are keys of which it has not heard yet. If these become too many because
+  nobody asks, the order is dropped. Whoever asks next pays for sorting anew, which is
+  less than those changes have saved.
+
+A key is what a price is found and ordered by: the price itself where numbers come as
+floats; see :mod:`booksync.text_side` where they come as text.
+"""
+
+# ruff: noqa: ANN401, S101 - keys are of either number; check() asserts
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from math import inf, isfinite
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from sortedcontainers import SortedList
+
+from booksync.errors import MalformedMessage
+from booksync.exact import Level, Number, canonical, parse
+from booksync.messages import Levels
+
+__all__ = ["FloatSide", "Side", "SideName"]
+
+SideName: TypeAlias = Literal["bid", "ask"]
+"""Which side: of the buyers or of the sellers."""
+
+Key: TypeAlias = Any  # float or Decimal
+
+REACH = 64
+"""Levels from the best one that are put in order at first."""
+
+FARTHEST = 1024
+"""Levels that are kept in order at most, where somebody reads the top that deep."""
+
+UNREAD: Any = object()
+make: Callable[..., Level] = tuple.__new__  # make(Level, ...) halves Level(...)
+
+
+class OddLevelError(Exception):
+    """A level is not what the fast path takes."""
+
+
+ODD = (
+    OddLevelError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+class Side:
+    """
+    The levels of one side. Made as :class:`FloatSide` or :class:`TextSide`.
+
+    Args:
+        name: ``"bid"`` (best is highest) or ``"ask"`` (best is lowest).
+        signed: Prices may be zero or negative.
+
+    """
+
+    #: What :meth:`frozen` makes.
+    FROZEN: ClassVar[type[Side]]
+
+    __slots__ = (
+        "_best",
+        "_bid",
+        "_held",
+        "_high",
+        "_limit",
+        "_low",
+        "_near",
+        "_noted",
+        "_order",
+        "_reach",
+        "_signed",
+        "_touched",
+    )
+
+    def __init__(self, name: SideName, *, signed: bool = False) -> None:
+        self._bid = name == "bid"
+        self._signed = signed
+        self._reach = REACH
+        self._held: dict[Key, Any] = {}
+        self._touched: list[Key] = []
+        self._noted: list[Key] = []
+        self._order: SortedList[Key] | None = None
+        self._best: Any = None
+        self._fill([])
+
+    # -- what the two kinds do differently ------------------------------------------
+
+    def _write(self, levels: Any) -> None:
+        """Write levels; raise one of ``ODD`` where they want a closer look."""
+        raise NotImplementedError
+
+    def _careful(self, levels: Any) -> list[tuple[Any, Any]]:
+        """Make what ``_write`` takes of whatever means the same, or say what is bad."""
+        raise NotImplementedError
+
+    def _level(self, key: Key) -> Level:
+        """Make the level that is held under ``key``."""
+        raise NotImplementedError
+
+    def _levels(self, keys: Iterable[Key]) -> list[Level]:
+        """Make the levels that are held under ``keys``."""
+        raise NotImplementedError
+
+    def _drop(self, key: Key) -> None:
+        """Forget the level that is held under ``key``."""
+        raise NotImplementedError
+
+    def _clear(self) -> None:
+        """Forget every level."""
+        raise NotImplementedError
+
+    def _bound(self, price: Number, *, up: bool) -> Key:
+        """
+        Say which key is next to ``price``: at or above it, or at or below it.
+
+        It is the same one both ways if and only if there could be a level at it.
+        """
+        raise NotImplementedError
+
+    def texts(self, count: int | None = None) -> list[tuple[str, str]]:
+        """
+        Return price and size of the best ``count`` levels, or of all. O(count).
+
+        Without exponent; zeros at the end as sent, where numbers come as text.
+        """
+        raise NotImplementedError
+
+    # -- writing --------------------------------------------------------------------
+
+    def apply(self, levels: Levels) -> None:
+        """
+        Write levels over the side: sizes are absolute, 0 removes the level. Idempotent.
+
+        The last one counts where a price is listed twice; removing a level that is
+        not there is normal. O(k) for k levels, and O(log n) each for those that came
+        or went, once, when order is next needed.
+
+        Raises:
+            MalformedMessage: If one of them is no level. Others may have been written.
+
+        """
+        self._best = UNREAD
+        try:
+            self._write(levels)
+        except ODD:
+            # To write again what was written is harmless: sizes are absolute.
+            self._write(self._careful(levels))
+        if len(self._touched) > self._limit:
+            self._catch_up()
+
+    def load(self, levels: Levels) -> None:
+        """
+        Forget every level and take these. O(n log n).
+
+        Raises:
+            MalformedMessage: As :meth:`apply`.
+
+        """
+        self._clear()
+        try:
+            self.apply(levels)
+        finally:
+            self._restart()
+
+    def truncate(self, count: int) -> list[Number]:
+        """
+        Drop the levels worse than the best ``count``; return their prices.
+
+        O(log n) for each, and for each that came or went since order was last needed.
+        """
+        excess = len(self._held) - count
+        if excess <= 0:
+            return []
+        keys = self._ordered()
+        worst = keys[:excess] if self._bid else keys[count:]
+        prices = [level.price for level in self._levels(worst)]
+        for key in worst:
+            self._drop(key)
+        self._touched += worst
+        self._best = UNREAD
+        return prices
+
+    def frozen(self) -> Side:
+        """Make a side with the same levels that refuses changes. O(n)."""
+        twin = object.__new__(self.FROZEN)
+        for kind in type(self).__mro__[:-1]:
+            for name in getattr(kind, "__slots__", ()):
+                value = getattr(self, name)
+                kept = value.copy() if isinstance(value, (dict, list)) else value
+                setattr(twin, name, [] if name == "_noted" else kept)
+        # Sorted anew if somebody asks: that costs less than to copy it always.
+        setattr(twin, "_order", None)  # noqa: B010
+        return twin
+
+    # -- keeping order --------------------------------------------------------------
+
+    def _restart(self) -> None:
+        """Make order anew. O(n log n)."""
+        self._order = None
+        self._touched.clear()
+        self._noted.clear()
+        self._best = UNREAD
+        self._fill(sorted(self._held))
+
+    def _fill(self, keys: Any, *, cut: bool = False) -> None:
+        """Take the best of ``keys``, which are in order, as the near ones."""
+        reach = self._reach
+        self._low, self._high = -inf, inf
+        if len(keys) <= 2 * reach and not cut:
+            self._near: list[Key] = list(keys)
+        elif self._bid:
+            self._near = list(keys[-reach:])
+            self._low = self._near[0]
+        else:
+            self._near = list(keys[:reach])
+            self._high = self._near[-1]
+        self._limit = REACH + len(self._held) // 4
+
+    def _catch_up(self) -> None:
+        """Make ``_near`` right: O(log n) for each key that came or went."""
+        held, near, low, high = self._held, self._near, self._low, self._high
+        for key in self._touched:
+            if low <= key <= high:
+                index = bisect_left(near, key)
+                if index < len(near) and near[index] == key:
+                    if key not in held:
+                        del near[index]
+                elif key in held:
+                    near.insert(index, key)
+        if self._order is not None:
+            self._note()
+        self._touched.clear()
+        if len(near) > 4 * self._reach:
+            self._fill(near, cut=True)
+
+    def _note(self) -> None:
+        """Remember what the order has not heard of, or drop it."""
+        self._noted += self._touched
+        if len(self._noted) > self._limit:
+            self._order = None
+            self._noted.clear()
+
+    def _ordered(self) -> Any:
+        """Return all keys in order: O(log n) for each that came or went."""
+        if self._touched:
+            self._catch_up()
+        held, order = self._held, self._order
+        if len(self._near) == len(held):
+            return self._near
+        if order is None:
+            order = self._order = SortedList(held)
+            self._limit = REACH + len(held) // 4
+        for key in self._noted:
+            if key not in held:
+                order.discard(key)
+            elif key not in order:
+                order.add(key)
+        self._noted.clear()
+        return order
+
+    def _first(self, count: int) -> list[Key]:
+        """Return the keys of the best ``count`` levels, best first."""
+        if self._touched:
+            self._catch_up()
+        keys: Any = self._near
+        if len(keys) < count and len(keys) < len(self._held):
+            keys = self._ordered()
+            if 2 * count <= FARTHEST:
+                self._reach = max(self._reach, 2 * count)
+                self._fill(keys)
+        first: list[Key] = keys[: -count - 1 : -1] if self._bid else keys[:count]
+        return first
+
+    def _walk(self) -> Iterator[Key]:
+        """Yield the keys, best first; only who listens beyond the edge pays for it."""
+        if self._touched:
+            self._catch_up()
+        near, bid = self._near, self._bid
+        yield from reversed(near) if bid else near
+        if len(near) < len(self._held):
+            rest = self._ordered()
+            yield from islice(reversed(rest) if bid else rest, len(near), None)
+
+    # -- reading, best first --------------------------------------------------------
+
+    def best(self) -> Level | None:
+        """Return the best level. O(1) but for what :meth:`apply` left to do."""
+        best: Level | None = self._best
+        if best is UNREAD:
+            if self._touched:
+                self._catch_up()
+            keys = self._near or self._first(1)
+            best = self._level(keys[-1 if self._bid else 0]) if keys else None
+            self._best = best
+        return best
+
+    def top(self, count: int | None = None) -> list[Level]:
+        """Return the best ``count`` levels, or all. O(count)."""
+        count = len(self._held) if count is None else max(count, 0)
+        return self._levels(self._first(count))
+
+    def __len__(self) -> int:
+        """Count the levels. O(1)."""
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Level]:
+        """Walk the levels. The side must not change meanwhile."""
+        return map(self._level, self._walk())
+
+    def at(self, rank: int) -> Level | None:
+        """Return the level that has ``rank`` better ones. O(log n)."""
+        if not 0 <= rank < len(self._held):
+            return None
+        keys = self._ordered()
+        return self._level(keys[-1 - rank if self._bid else rank])
+
+    def size(self, price: Number) -> Number | None:
+        """Return the size at ``price``; ``None`` where there is no level. O(1)."""
+        key = self._bound(price, up=False)
+        if key not in self._held or key != self._bound(price, up=True):
+            return None
+        return self._level(key).size
+
+    def better(self, price: Number) -> int:
+        """Count the levels that are better than ``price``. O(log n)."""
+        keys = self._ordered()
+        if self._bid:
+            return len(keys) - _right(keys, self._bound(price, up=False))
+        return _left(keys, self._bound(price, up=True))
+
+    def between(self, low: Number | None, high: Number | None) -> list[Level]:
+        """Return the levels from ``low`` to ``high``, both included. O(log n + k)."""
+        keys = self._ordered()
+        start = 0 if low is None else _left(keys, self._bound(low, up=True))
+        stop = len(keys) if high is None else _right(keys, self._bound(high, up=False))
+        found = keys[start:stop]
+        return self._levels(reversed(found) if self._bid else found)
+
+    # -- checking -------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Assert every invariant. O(n log n); for tests."""
+        if self._touched:
+            self._catch_up()
+        keys = sorted(self._held)
+        assert self._near == [key for key in keys if self._low <= key <= self._high]
+        assert self._high == inf if self._bid else self._low == -inf
+        if self._order is not None:
+            assert set(self._order) ^ set(keys) <= set(self._noted)
+        assert list(self._ordered()) == keys
+        assert self.best() == next(iter(self), None)
+        for key in keys:
+            price, size = self._level(key)
+            assert self._bound(price, up=True) == self._bound(price, up=False) == key
+            assert isfinite(price)
+            assert self._signed or price > 0
+            assert isfinite(size)
+            assert size > 0
+
+
+def _left(keys: Any, key: Key) -> int:
+    found: int
+    found = bisect_left(keys, key) if type(keys) is list else keys.bisect_left(key)
+    return found
+
+
+def _right(keys: Any, key: Key) -> int:
+    found: int
+    found = bisect_right(keys, key) if type(keys) is list else keys.bisect_right(key)
+    return found
+
+
+class Frozen(Side):
+    """Refuses changes. Mixed into each kind of side."""
+
+    __slots__ = ()
+
+    def apply(self, levels: Levels) -> None:
+        """Refuse."""
+        del levels
+        raise TypeError("a frozen book does not change")
+
+    load = apply
+    truncate = apply  # type: ignore[assignment]
+
+
+class FloatSide(Side):
+    """
+    A side of floats, which come as floats. Ints, texts and ``Decimal`` cost more.
+
+    >>> side = FloatSide("ask")
+    >>> side.load([(61602.5, 2.0), (61602.0, 0.5)])
+    >>> side.apply([(61602.0, 0.0), (61603.0, 1)])
+    >>> side.top()
+    [Level(price=61602.5, size=2.0), Level(price=61603.0, size=1.0)]
+
+    """
+
+    __slots__ = ()
+
+    def _write(self, levels: Any) -> None:
+        held, touch = self._held, self._touched.append
+        least = -inf if self._signed else 0.0
+        for price, size in levels:
+            if not 0.0 <= size < inf or type(size) is not float:
+                raise OddLevelError
+            if price in held:
+                if size:
+                    held[price] = size
+                else:
+                    del held[price]
+                    touch(price)
+            elif not least < price < inf or type(price) is not float:
+                raise OddLevelError
+            elif size:
+                held[price] = size
+                touch(price)
+
+    def _careful(self, levels: Any) -> list[tuple[Any, Any]]:
+        return pairs(levels, self._price, _size)
+
+    def _price(self, number: object) -> float:
+        price = _float(number)
+        if price <= 0 and not self._signed:
+            raise MalformedMessage(f"price is not positive: {price}")
+        return price
+
+    def _level(self, key: Key) -> Level:
+        return make(Level, (key, self._held[key]))
+
+    def _levels(self, keys: Iterable[Key]) -> list[Level]:
+        held = self._held
+        return [make(Level, (key, held[key])) for key in keys]
+
+    def _drop(self, key: Key) -> None:
+        del self._held[key]
+
+    def _clear(self) -> None:
+        self._held.clear()
+
+    def _bound(self, price: Number, *, up: bool) -> Key:
+        del up
+        return price
+
+    def texts(self, count: int | None = None) -> list[tuple[str, str]]:
+        """See :meth:`Side.texts`: as canonical decimals."""
+        return [(canonical(price), canonical(size)) for price, size in self.top(count)]
+
+
+class FrozenFloatSide(Frozen, FloatSide):
+    """A float side that does not change."""
+
+    __slots__ = ()
+
+
+FloatSide.FROZEN = FrozenFloatSide
+
+
+def pairs(
+    levels: Any, price: Callable[[object], Any], size: Callable[[object], Any]
+) -> list[tuple[Any, Any]]:
+    """Convert levels number by number, and say what is wrong with them."""
+    try:
+        return [(price(left), size(right)) for left, right in levels]
+    except (TypeError, ValueError):
+        raise MalformedMessage("a level is not a price and a size") from None
+
+
+def _float(number: object) -> float:
+    if not isinstance(number, float):
+        return float(parse(number))
+    if not isfinite(number):
+        raise MalformedMessage(f"not a number: {number}")
+    return float(number)
+
+
+def _size(number: object) -> float:
+    size = _float(number)
+    if size < 0:
+        raise MalformedMessage(f"size is negative: {size}")
+    return size
