@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from msgspec import structs
 
-from booksync.errors import BookNotLive, ConfigurationError
+from booksync.errors import BookNotLive, ConfigurationError, MalformedMessage
 from booksync.exact import Level, Number, canonical, divide, exactly
 from booksync.messages import Delta, Snapshot
 from booksync.queries import BASIS, FrozenBook, Queries, Window, quoted
@@ -78,6 +78,7 @@ class Book(Queries):
         "_keep_text",
         "_recent",
         "_signed",
+        "_spoiled",
         "_window",
         "numbers",
         "received",
@@ -115,6 +116,8 @@ class Book(Queries):
         self._bids = self._bids_held
         self._asks = self._asks_held
         self._cause: str | None = None
+        #: Withheld by itself: half a change was written.
+        self._spoiled = False
         self._window: Window | None = None
         # Made by the first changes_since: who never asks does not pay for memory.
         self._recent: deque[Delta | Snapshot] | None = None
@@ -126,12 +129,18 @@ class Book(Queries):
         Forget every level and take ``snapshot``. O(n log n).
 
         Raises:
-            MalformedMessage: If a level is none; the book is then of no use until the
+            MalformedMessage: If a level is none; the book is then withheld until the
                 next ``load``.
 
         """
-        self._bids_held.load(snapshot.bids)
-        self._asks_held.load(snapshot.asks)
+        try:
+            self._bids_held.load(snapshot.bids)
+            self._asks_held.load(snapshot.asks)
+        except MalformedMessage:
+            self._spoil()
+            raise
+        if self._spoiled:
+            self.reveal()
         self._took(snapshot, snapshot.sequence, now)
         self._window = self._window_of(snapshot)
 
@@ -140,14 +149,18 @@ class Book(Queries):
         Write ``delta`` over the book. O(k log n) for k levels.
 
         Raises:
-            MalformedMessage: If a level is none; the book is then of no use until the
+            MalformedMessage: If a level is none; the book is then withheld until the
                 next ``load``.
 
         """
-        if delta.bids:
-            self._bids_held.apply(delta.bids)
-        if delta.asks:
-            self._asks_held.apply(delta.asks)
+        try:
+            if delta.bids:
+                self._bids_held.apply(delta.bids)
+            if delta.asks:
+                self._asks_held.apply(delta.asks)
+        except MalformedMessage:
+            self._spoil()
+            raise
         self.sequence = delta.last
         self.version += 1
         self.time = delta.time
@@ -156,6 +169,12 @@ class Book(Queries):
             delta = self._cut(self._depth, delta)
         if self._recent is not None:
             self._recent.append(delta)
+
+    def _spoil(self) -> None:
+        """Let nobody read half a change."""
+        if self._cause is None:
+            self.withhold("malformed")
+            self._spoiled = True
 
     def _took(self, message: Snapshot, sequence: int, now: float | None) -> None:
         self.sequence = sequence
@@ -242,6 +261,7 @@ class Book(Queries):
     def withhold(self, cause: str) -> None:
         """Make every read raise :exc:`BookNotLive`, until :meth:`reveal`. O(1)."""
         self._cause = cause
+        self._spoiled = False
         guard: Any = _Withheld(self.symbol, cause)
         self._bids = self._asks = guard
 
@@ -252,6 +272,7 @@ class Book(Queries):
     def reveal(self) -> None:
         """Allow reads again. O(1)."""
         self._cause = None
+        self._spoiled = False
         self._bids = self._bids_held
         self._asks = self._asks_held
 
@@ -275,11 +296,19 @@ class Book(Queries):
         """
         The worst prices up to which the book is complete. O(1).
 
-        ``None`` for a side that is wholly known, or that the venue itself keeps to its
-        best levels: then it is complete as far as it goes.
+        ``None`` for a side that is wholly known, or that is cut to its best levels
+        after each change: then it is complete as far as it goes.
         """
         self._refuse_if_withheld()
         return Window(None, None) if self._window is None else self._window
+
+    def edge(self, side: SideName) -> Number | None:
+        """See :meth:`Queries.edge`."""
+        held = self._side(side)
+        if self._depth is not None and len(held) >= self._depth:
+            worst = held.at(self._depth - 1)
+            return None if worst is None else worst.price
+        return super().edge(side)
 
     def coverage(self) -> tuple[Number | None, Number | None]:
         """

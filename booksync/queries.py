@@ -335,7 +335,7 @@ class Queries:
         """
         best = self._side(side).best()
         if best is None:
-            return self._range([], complete=self._edge(side) is None)
+            return self._range([], complete=self.edge(side) is None)
         width = self._in_number(bps)
         with exactly():
             reach = divide(abs(best.price) * width, BASIS)
@@ -351,12 +351,21 @@ class Queries:
                 notional += price * amount
         return Range(levels, size, notional, complete)
 
-    def _edge(self, side: SideName) -> Number | None:
+    def edge(self, side: SideName) -> Number | None:
+        """
+        Return the price up to which a side is complete; ``None`` if wholly. O(log n).
+
+        It is that of :attr:`window`, or of a book that is cut to its best levels, the
+        worst one that is left.
+
+        >>> book.edge("bid") is None
+        True
+        """
         return self.window.bid if side == "bid" else self.window.ask
 
     def _known(self, side: SideName, price: Number) -> bool:
         """Whether the side is complete from its best price to ``price``."""
-        edge = self._edge(side)
+        edge = self.edge(side)
         if edge is None:
             return True
         return bool(price >= edge if side == "bid" else price <= edge)
@@ -373,7 +382,7 @@ class Queries:
         (True, False)
 
         """
-        edge = self._edge(side)
+        edge = self.edge(side)
         if edge is None:
             return True
         last = None if n is None else self._side(side).at(n - 1)
@@ -514,7 +523,7 @@ class Queries:
         if average is not None and best is not None:
             worse = abs(average - best.price)
             slippage = divide(worse * BASIS, abs(best.price)) if best.price else None
-        known = self._edge(side) is None
+        known = self.edge(side) is None
         complete = known if not done else worst is None or self._known(side, worst)
         return Fill(filled, spent, average, worst, reached, slippage, done, complete)
 
@@ -656,7 +665,16 @@ class FrozenBook(Queries):
     Hashable, comparable, and answers every query.
     """
 
-    __slots__ = ("_asks", "_bids", "numbers", "sequence", "symbol", "time", "window")
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_edges",
+        "numbers",
+        "sequence",
+        "symbol",
+        "time",
+        "window",
+    )
 
     def __init__(self, book: Queries) -> None:
         self.symbol = book.symbol
@@ -665,6 +683,11 @@ class FrozenBook(Queries):
         self.window = book.window
         self.time = getattr(book, "time", None)
         self._bids, self._asks = book.frozen_sides()
+        self._edges = book.edge("bid"), book.edge("ask")
+
+    def edge(self, side: SideName) -> Number | None:
+        """As of the moment of the copy."""
+        return self._edges[side == "ask"]
 
     def __hash__(self) -> int:  # type: ignore[override]
         """Hash of the levels. O(n)."""

@@ -364,6 +364,7 @@ READS = {
     "fill": lambda book: book.fill("buy", size=1),
     "fill nothing": lambda book: book.fill("buy", size=0),
     "size_until": lambda book: book.size_until("bid", 1),
+    "edge": lambda book: book.edge("ask"),
     "knows": lambda book: book.knows("bid"),
     "imbalance": lambda book: book.imbalance(),
     "depth_curve": lambda book: book.depth_curve("bid"),
@@ -617,11 +618,48 @@ def test_repeated_level_does_not_hide_that_the_venue_cut_the_side():
     assert loaded([("9", "1"), ("8", "1"), ("8.0", "2")], [], depth=3).window.bid == 8
 
 
-def test_book_cut_by_the_venue_itself_has_no_window():
+def test_book_that_is_cut_has_no_window_and_is_known_as_far_as_it_goes():
     book = Book("X", depth=3)
     book.load(Snapshot("X", 1, BIDS, ASKS, depth=3))
-    assert book.window == (None, None)
-    assert book.size_until("bid", 1).complete
+    worst = book.bids()[-1].price
+    for each in (book, book.freeze()):
+        assert each.window == (None, None)
+        assert each.size_until("bid", worst).complete
+        assert not each.size_until("bid", worst - 1).complete
+        assert each.edge("bid") == worst
+        assert each.knows("bid", 3)
+        assert not each.knows("bid")
+    book.apply(Delta("X", 1, 2, [(str(worst), "0")], []))
+    assert book.size_until("bid", 1).complete  # the venue has no more to tell
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks"),
+    [([("99", "1"), ("98", "x")], []), ([("99", "1")], [("103", "NaN")])],
+)
+def test_half_a_change_is_not_read(bids, asks):
+    book = loaded()
+    with pytest.raises(MalformedMessage):
+        book.apply(Delta("X", 10, 11, bids, asks))
+    assert book.withheld == "malformed"
+    with pytest.raises(BookNotLive):
+        book.bids()
+    with pytest.raises(MalformedMessage):
+        book.load(Snapshot("X", 12, bids, asks))
+    assert book.withheld == "malformed"
+    book.load(Snapshot("X", 12, BIDS, ASKS))
+    assert book.withheld is None
+    assert book == loaded()
+
+
+def test_keeper_that_withheld_a_book_reveals_it():
+    book = loaded()
+    book.withhold("gap")
+    with pytest.raises(MalformedMessage):
+        book.apply(Delta("X", 10, 11, [("99", "x")], []))
+    assert book.withheld == "gap"
+    book.load(Snapshot("X", 12, BIDS, ASKS))
+    assert book.withheld == "gap"
 
 
 @pytest.mark.parametrize("numbers", [D, float])

@@ -78,6 +78,15 @@ class Naive:
         self.sides = {"bid": {}, "ask": {}}
         self.write(bids, asks)
 
+    def knows(self, side, price=None):
+        """A full side that is cut says nothing of what lies beyond its worst."""
+        if len(self.sides[side]) != self.depth:
+            return True
+        if price is None:
+            return False
+        worst = self.top(side)[-1][0]
+        return price >= worst if side == "bid" else price <= worst
+
     def top(self, side):
         return sorted(self.sides[side].items(), reverse=side == "bid")
 
@@ -158,7 +167,7 @@ def ask_ranges(book, model, numbers):
             assert found.levels == inside
             assert found.size == sum(s for _, s in inside)
             assert found.notional == sum(p * s for p, s in inside)
-            assert found.complete
+            assert found.complete == model.knows(side, low if side == "bid" else high)
         limit = 30
         until = [
             (p, s) for p, s in levels if p == limit or (p > limit) == (side == "bid")
@@ -214,7 +223,7 @@ def ask_fills(book, model, numbers):
                 )  # fmt: skip
                 total = sum(s if by_size else p * s for p, s in levels)
                 assert fill.filled_all == (total >= wanted)
-                assert fill.complete
+                assert fill.complete == (fill.filled_all or model.knows(side))
                 if filled:
                     assert_near(fill.average, spent / filled)
                     worse = abs(spent / filled / levels[0][0] - 1) * 10_000
