@@ -17,10 +17,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -41,25 +43,8 @@ FRAMES = 500
 NUMBERS = ("float", "decimal")
 #: Where ``install`` makes an environment for each peer.
 ROOT = Path(os.environ.get("BOOKSYNC_PEERS", HERE.parent / ".peers"))
-#: What is measured, exactly. Newer releases of some need a newer Python.
-PINNED = {
-    "ccxt.pro": ("ccxt==4.5.90",),
-    "cryptofeed": (
-        "cryptofeed==2.4.1; python_version < '3.13'",
-        "cryptofeed==3.0.1; python_version >= '3.13'",
-    ),
-    "python-binance": ("python-binance==1.0.37",),
-    "ubldc": ("unicorn-binance-local-depth-cache==2.14.0",),
-    "nautilus_trader": (
-        "nautilus_trader==1.221.0; python_version < '3.12'",
-        "nautilus_trader==1.231.0; python_version >= '3.12'",
-    ),
-    "order-book": (
-        "orjson",
-        "order-book==0.6.1; python_version < '3.13'",
-        "order-book==1.1.0; python_version >= '3.13'",
-    ),
-}
+#: What a peer needs besides its own distribution.
+ALSO = {"order-book": ("orjson",)}
 #: Not a handler: a book that others put a handler around.
 BOOKS_ONLY = {"order-book"}
 
@@ -81,6 +66,17 @@ def interpreter(name: str) -> Path | None:
     return own if own.exists() else None
 
 
+def pinned(name: str) -> list[str]:
+    """Return the requirements of a peer, as the extra ``bench`` has them."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))
+    wanted = (PEERS[name][0], *ALSO.get(name, ()))
+    return [
+        line
+        for line in project["project"]["optional-dependencies"]["bench"]
+        if re.split(r"[^\w.-]", line, maxsplit=1)[0] in wanted
+    ]
+
+
 def install(names: Sequence[str]) -> None:
     """Make an environment for each of ``names``, with the pinned release."""
     ROOT.mkdir(parents=True, exist_ok=True)
@@ -93,7 +89,7 @@ def install(names: Sequence[str]) -> None:
         pip = [uv, "pip", "install", "--python", python] if uv else [
             python, "-m", "pip", "install"]  # fmt: skip
         print(f"installing {name} into {ROOT / name}", file=sys.stderr)
-        subprocess.run([*map(str, pip), "--quiet", *PINNED[name]], check=True)
+        subprocess.run([*map(str, pip), "--quiet", *pinned(name)], check=True)
 
 
 # -- measuring ------------------------------------------------------------------------
