@@ -14,7 +14,7 @@ from typing import Any
 
 import benchmarks
 
-NOT_BENCHMARKS = {"workload", "__main__"}
+NOT_BENCHMARKS = {"workload", "readme", "__main__"}
 
 
 def names() -> list[str]:
@@ -39,7 +39,10 @@ def machine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "cpu": cpu(),
-        **{name: version(name) for name in ("msgspec", "sortedcontainers")},
+        **{
+            name: version(name)
+            for name in ("msgspec", "sortedcontainers", "websockets")
+        },
     }
 
 

@@ -3,27 +3,32 @@ From a raw frame to an event and the best prices, every check on.
 
 Ours: frame -> venue -> synchronizer -> book -> event, then best bid and ask (or ten
 levels a side). The floor, in the same run and interleaved: msgspec typed float decode
-and a plain dict assignment of every level: no order, no checks, no deletes.
+and a plain dict assignment of every level: no order, no checks, no deletes. ``growth``:
+time per level changed in books of 100 to 100,000 levels a side, over that at 1,000.
 """
 
 from __future__ import annotations
 
 import gc
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from statistics import geometric_mean, median
 from typing import Any
 
 import msgspec
 
-from benchmarks.workload import Workload, workloads
+from benchmarks._timing import cpu_seconds, interleaved
+from benchmarks.workload import Workload, generated, workloads
 from booksync import inputs, venues
 from booksync.engine import Engine
 
 __all__ = ["run"]
 
 ROUNDS = 9
+#: Levels a side of the growth curve; its ratios are to the second of them.
+GROWTH = (100, 1_000, 10_000, 100_000)
+GROWTH_ROUNDS = 3
 
 
 class FloorUpdate(msgspec.Struct, gc=False):
@@ -39,14 +44,14 @@ def floor(workload: Workload) -> float:
     decode = msgspec.json.Decoder(FloorFrame, strict=False).decode
     bids: dict[float, float] = {}
     asks: dict[float, float] = {}
-    start = time.perf_counter()
+    start = cpu_seconds()
     for raw in workload.frames:
         data = decode(raw).data
         for price, size in data.b:
             bids[price] = size  # noqa: PERF403 - plain assignment is the floor
         for price, size in data.a:
             asks[price] = size  # noqa: PERF403
-    return time.perf_counter() - start
+    return cpu_seconds() - start
 
 
 def primed(workload: Workload, numbers: type[Decimal | float]) -> Engine:
@@ -67,12 +72,12 @@ def best(workload: Workload, numbers: type[Decimal | float]) -> float:
     engine = primed(workload, numbers)
     book = engine.books[workload.symbol].book
     frame = engine.frame
-    start = time.perf_counter()
+    start = cpu_seconds()
     for raw in workload.frames:
         frame(1, raw, 0.0)
         _ = book.best_bid
         _ = book.best_ask
-    elapsed = time.perf_counter() - start
+    elapsed = cpu_seconds() - start
     proved(engine, workload)
     return elapsed
 
@@ -81,12 +86,12 @@ def top10(workload: Workload, numbers: type[Decimal | float]) -> float:
     engine = primed(workload, numbers)
     book = engine.books[workload.symbol].book
     frame = engine.frame
-    start = time.perf_counter()
+    start = cpu_seconds()
     for raw in workload.frames:
         frame(1, raw, 0.0)
         book.bids(10)
         book.asks(10)
-    elapsed = time.perf_counter() - start
+    elapsed = cpu_seconds() - start
     proved(engine, workload)
     return elapsed
 
@@ -157,3 +162,30 @@ def run(*, rounds: int = ROUNDS) -> Iterator[dict[str, Any]]:
                 geometric_mean(t / b for t, b in zip(tops, bests, strict=True)), 3
             ),
         }
+    yield from growth(rounds=min(rounds, GROWTH_ROUNDS))
+
+
+def growth(
+    *, rounds: int, sizes: Sequence[int] = GROWTH, frames: int = 600
+) -> Iterator[dict[str, Any]]:
+    """Yield what a level costs by the size of the book, for both number types."""
+    made = [generated(levels=size, frames=frames) for size in sizes]
+    for numbers in ("float", "decimal"):
+        run = CASES[f"{numbers}/best"]
+        found = interleaved(
+            {str(size): partial(run, w) for size, w in zip(sizes, made, strict=True)},
+            rounds,
+        )
+        per_level = [
+            min(found[str(size)]) / workload.levels * 1e9
+            for size, workload in zip(sizes, made, strict=True)
+        ]
+        for size, ns in zip(sizes, per_level, strict=True):
+            yield {
+                "benchmark": "apply",
+                "case": f"{numbers}/growth",
+                "workload": f"generated-{size}",
+                "ratio": round(ns / per_level[1], 3),
+                "ns_per_level": round(ns, 1),
+                "levels": size,
+            }

@@ -1,0 +1,338 @@
+"""
+The README's section on speed, and its chart, from stored results.
+
+``python -m benchmarks.readme`` runs every benchmark (some four minutes), stores what
+they found in ``benchmarks/results.jsonl`` and writes the section and the chart from it;
+``--stored`` writes them again from what is there.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import json
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import machine, names
+
+__all__ = ["chart", "main", "section"]
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.jsonl"
+CHART = HERE / "speed.svg"
+README = HERE.parent / "README.md"
+PART = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
+
+Record = dict[str, Any]
+Row = Sequence[object]
+
+
+# -- tables ---------------------------------------------------------------------------
+
+
+def short(value: object) -> str:
+    """Three digits are all that a benchmark knows."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return "" if value is None else str(value)
+    if value and abs(value) < 0.1:
+        return f"{value:.3f}"
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:,.{digits}f}"
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """Write a Markdown table; the first column is text."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(map(short, line))} |\n" for line in lines)
+
+
+def by(records: Iterable[Record], *keys: str) -> dict[tuple[str, ...], Record]:
+    """``(case's parts, …) -> record``, in order."""
+    return {tuple(record[key] for key in keys): record for record in records}
+
+
+def unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def split(case: str) -> tuple[str, str]:
+    """``float/top 10`` -> ``float``, ``top 10``."""
+    numbers, _, rest = case.partition("/")
+    return numbers, rest
+
+
+def apply(records: list[Record]) -> str:
+    grown = [record for record in records if split(record["case"])[1] == "growth"]
+    found = by(records, "workload", "case")
+    rows = [
+        [
+            workload,
+            *(found[workload, case]["ratio"] for case in CASES),
+            *(found[workload, case].get("us_per_frame") for case in CASES[::2]),
+        ]
+        for workload, case in found
+        if case == CASES[0]
+    ]
+    curve = table(
+        ["", *(f"{r['levels']:,} levels a side" for r in grouped(grown)[0][1])],
+        [
+            [f"{numbers}, times 1,000 levels", *(record["ratio"] for record in group)]
+            for numbers, group in grouped(grown)
+        ],
+    )
+    head = ["times the floor", *CASES, "float, µs a frame", "decimal, µs a frame"]
+    return table(head, rows) + "\nPer level changed, as the book grows:\n\n" + curve
+
+
+def grouped(records: list[Record]) -> list[tuple[str, list[Record]]]:
+    """Records of each number type."""
+    return [
+        (numbers, [r for r in records if split(r["case"])[0] == numbers])
+        for numbers in unique(split(r["case"])[0] for r in records)
+    ]
+
+
+def queries(records: list[Record]) -> str:
+    large = records[-1]["workload"]
+    found = by(records, "case", "workload")
+    rows = []
+    for name in unique(split(record["case"])[1] for record in records):
+        both = [found[f"{numbers}/{name}", large] for numbers in NUMBERS]
+        rows.append([
+            f"`{name}`", *(one[key] for one in both for key in ("us", "growth")),
+            both[0]["ratio"],
+        ])  # fmt: skip
+    head = ["query", "float, µs", "growth", "decimal, µs", "growth", "times naive"]
+    return table(head, rows)
+
+
+def peers(records: list[Record]) -> str:
+    found = by(records, "workload", "case")
+    rows = []
+    for (workload, case), record in found.items():
+        numbers, name = split(case)
+        if numbers != "float" or f"{case}/unread" not in (c for _, c in found):
+            continue
+        exact, unread = found[workload, f"decimal/{name}"], f"{case}/unread"
+        rows.append([
+            f"{name} {record['version']}", workload, record["peer_us_per_frame"],
+            record["ratio"], exact["ratio"], found[workload, unread]["ratio"],
+            record["agrees"],
+        ])  # fmt: skip
+    head = ["peer", "workload", "its µs a frame", "float, times it",
+            "decimal, times it", "float, unread", "same book"]  # fmt: skip
+    return table(head, rows) + absent(records)
+
+
+def absent(records: list[Record]) -> str:
+    """Name who could not be measured, and why."""
+    missing = unique(f"{r['case']} ({r['skipped']})" for r in records if "skipped" in r)
+    return f"\nNot measured: {', '.join(missing)}.\n" if missing else ""
+
+
+def feed(records: list[Record]) -> str:
+    flood = [record for record in records if "frames_per_second" in record]
+    rows = [
+        [
+            r["case"].replace("/saturated", ", bare client").replace("/", ", "),
+            r["ratio"], r["us_per_frame"], r["frames_per_second"],
+            r.get("bare_us_per_frame", r.get("peer_us_per_frame")),
+            r.get("bare_frames_per_second", r.get("peer_frames_per_second")),
+        ]
+        for r in flood
+    ]  # fmt: skip
+    head = ["ours, against", "ratio", "our µs a frame", "our frames/s",
+            "its µs a frame", "its frames/s"]  # fmt: skip
+    paced = [record for record in records if "p99" in record]
+    late = [
+        [
+            f"{split(r['case'])[0]}, {r['rate']:,} frames/s",
+            *(r[f"{who}{part}"] for part in ("p50", "p99", "p999")
+              for who in ("", "bare_")),
+            "yes" if r["sustained"] else "no",
+        ]
+        for r in paced
+    ]  # fmt: skip
+    tall = ["delay in µs", *(f"{who} {part}" for part in ("p50", "p99", "p99.9")
+            for who in ("our", "bare")), "sustained"]  # fmt: skip
+    return f"{table(head, rows)}{absent(records)}\n{table(tall, late)}"
+
+
+def scale(records: list[Record]) -> str:
+    head = ["", "µs a frame", "times one book", "kB a book", "MB in all",
+            "all live, CPU s", "all live by the venue's limit, s"]  # fmt: skip
+    keys = ("us_per_frame", "ratio", "kb_per_book", "mb", "all_live_s", "budget_s")
+    rows = [[r["case"].replace("/", ", "), *(r.get(key) for key in keys)]
+            for r in records]  # fmt: skip
+    return table(head, rows)
+
+
+def memory(records: list[Record]) -> str:
+    sizes = [record for record in records if "bytes_per_level" in record]
+    rows = [[r["case"].replace("/", ", "), r["bytes_per_level"],
+             r["dict_bytes_per_level"], r["ratio"]] for r in sizes]  # fmt: skip
+    deltas = [
+        f"{split(r['case'])[0]} {r['blocks_per_delta']:.0f} blocks, "
+        f"{r['tracked_per_delta']:.0f} of them seen by the garbage collector"
+        for r in records
+        if "blocks_per_delta" in r
+    ]
+    count = next(r["levels_per_delta"] for r in records if "levels_per_delta" in r)
+    head = ["", "bytes a level", "two dicts alone", "ratio"]
+    kept = f"\nA delta of {count:.0f} levels allocates: {'; '.join(deltas)}.\n"
+    return table(head, rows) + kept
+
+
+def recover(records: list[Record]) -> str:
+    rows = [
+        [
+            f"{r['case'].replace('/', ', ')}",
+            r.get("us", r.get("ms", 0) * 1000),
+            r.get("bare_us", r.get("bare_fetch_ms", 0) * 1000),
+            r["ratio"],
+        ]
+        for r in records
+    ]
+    return table(["", "µs", "bare, µs", "ratio"], rows)
+
+
+CASES = ("float/best", "float/top10", "decimal/best", "decimal/top10")
+NUMBERS = ("float", "decimal")
+#: What each benchmark's figures are.
+MEANING = {
+    "apply": """
+        A raw frame until its event, every check on, then the best bid and ask (or ten
+        levels a side) are read. The floor: a typed float decode by msgspec and a plain
+        dict assignment of every level; no order, no checks.""",
+    "peers": """
+        The same frames through each library's own handler, the best prices read after
+        each (but where it says unread); our time over its time. Each book is compared
+        at the end.""",
+    "feed": """
+        Over loopback: processor time a frame against a bare `websockets` client with
+        the floor's decode, and against peers at the same server; then the delay from
+        the moment a frame is written until its event.""",
+    "queries": """
+        At 10,000 levels a side. Growth is over 1,000 levels; the naive way sorts plain
+        dicts.""",
+    "scale": "One engine on one core, books of 1,000 levels a side.",
+    "memory": "A book of 5,000 levels a side, after some thousand deltas.",
+    "recover": """
+        From a gap to a live book: so many deltas were buffered, against loading and
+        applying them to a bare book; over loopback, against the bare request.""",
+}
+TABLES: dict[str, Callable[[list[Record]], str]] = {
+    "apply": apply,
+    "peers": peers,
+    "feed": feed,
+    "queries": queries,
+    "scale": scale,
+    "memory": memory,
+    "recover": recover,
+}
+
+
+# -- the section and the chart --------------------------------------------------------
+
+
+def section(lines: Sequence[Record]) -> str:
+    """Write the README's part: machine, chart and tables."""
+    made, *records = lines
+    versions = ", ".join(f"{name} {v}" for name, v in made["versions"].items())
+    intro = f"""
+        Lower is better, but for frames a second. Made on {made["date"]} with CPython
+        {made["python"]}, {versions} on {made["cores"]} shared cores of {made["cpu"]} by
+        `python -m benchmarks.readme`, after `python -m benchmarks.peers install`.
+        `binance_…` are recordings; without them, frames of the same kind are made by a
+        seed."""
+    parts = [wrapped(intro), f"![µs a frame](benchmarks/{CHART.name})\n"]
+    for name, write in TABLES.items():
+        found = [record for record in records if record["benchmark"] == name]
+        if found:
+            head = f"**`python -m benchmarks {name}`** {MEANING[name].strip()}"
+            parts += [wrapped(head), write(found)]
+    return "\n".join(parts)
+
+
+def wrapped(text: str) -> str:
+    flat = " ".join(text.split())
+    return textwrap.fill(flat, 88, break_on_hyphens=False) + "\n"
+
+
+def bars(records: Iterable[Record]) -> list[tuple[str, float]]:
+    """Microseconds a frame of ours and each peer, on the first workload."""
+    found: dict[str, float] = {}
+    workload = None
+    for record in records:
+        if record["benchmark"] != "peers" or "peer_us_per_frame" not in record:
+            continue
+        workload = workload or record["workload"]
+        numbers, name = split(record["case"])
+        if record["workload"] == workload and not name.endswith("/unread"):
+            found[f"booksync, {numbers}"] = record["us_per_frame"]
+            found[f"{name} {record['version']}"] = record["peer_us_per_frame"]
+    return sorted(found.items(), key=lambda bar: bar[1])
+
+
+def chart(lines: Sequence[Record]) -> str:
+    """Draw the bars as SVG; readable on light and on dark pages."""
+    found = bars(lines[1:])
+    height = 28 * len(found) + 34
+    most = max((value for _, value in found), default=1.0)
+    rows = []
+    for at, (label, value) in enumerate(found):
+        y, wide = 34 + 28 * at, max(1.0, 380 * value / most)
+        fill = "#2f81f7" if label.startswith("booksync") else "#8b949e"
+        rows.append(
+            f'<text x="250" y="{y + 14}" text-anchor="end">{label}</text>\n'
+            f'<rect x="260" y="{y}" width="{wide:.1f}" height="20" fill="{fill}"/>\n'
+            f'<text x="{266 + wide:.1f}" y="{y + 14}">{short(value)}</text>\n'
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {height}" '
+        'font-family="sans-serif" font-size="13" fill="#768390">\n'
+        '<text x="10" y="18">µs a frame: decode, apply, read the best bid and ask '
+        f"(lower is better)</text>\n{''.join(rows)}</svg>\n"
+    )
+
+
+def measured() -> list[Record]:
+    """Run every benchmark."""
+    facts = machine()
+    known = {key: facts.pop(key) for key in ("python", "cpu")}
+    lines = [{
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        **known, "cores": os.cpu_count(), "versions": facts,
+    }]  # fmt: skip
+    for name in names():
+        print(name, file=sys.stderr)
+        lines += importlib.import_module(f"benchmarks.{name}").run()
+    return lines
+
+
+def stored() -> list[Record]:
+    return [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()]
+
+
+def main(given: Sequence[str]) -> int:
+    if set(given) - {"--stored"}:
+        print("usage: python -m benchmarks.readme [--stored]", file=sys.stderr)
+        return 2
+    if not given:
+        lines = [json.dumps(record) + "\n" for record in measured()]
+        RESULTS.write_text("".join(lines), "utf-8")
+    CHART.write_text(chart(stored()), "utf-8")
+    text = README.read_text("utf-8")
+    part = section(stored())
+    README.write_text(PART.sub(lambda m: m[1] + part + m[2], text), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
