@@ -6,9 +6,7 @@ Facts: docs.dydx.exchange (indexer websocket, uncross order book), docs.dydx.xyz
 
 ``message_id`` counts every message of the connection from 0. On v3 none was missing,
 but answers to subscribes came up to 21 numbers late; whether v4 does that is not known.
-So messages are handed on strictly in the order of their numbers: one that comes early
-waits, and a number that is still missing when ``reorder`` others have come is lost
-(:class:`Lost`). A book is thus never ahead of a message that it has not seen.
+So :mod:`booksync.venues._dydx_order` hands messages on in the order of their numbers.
 
 Books cross as a matter of course: there is no canonical book, and readers uncross.
 """
@@ -17,22 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import (
-    Delta,
-    Lost,
-    Message,
-    Rejected,
-    Snapshot,
-    Subscribed,
-    Unsubscribed,
-)
-from booksync.venues.base import UNREADABLE
-from booksync.venues.declared import DeclaredVenue, Operation, Requests, pairs
+from booksync.messages import Message, Rejected, Snapshot, Unsubscribed
+from booksync.venues._dydx_order import Item, Ordered
+from booksync.venues.declared import DeclaredVenue, Operation, pairs
 from booksync.venues.facts import (
     Assurance,
     Crossing,
@@ -61,11 +52,15 @@ class Changes(Struct, Generic[N], gc=False):
     asks: list[tuple[N, N]] = []
 
 
+#: Contents of ``"type":"channel_batch_data"``.
+Batch = list[Changes[N]]
+
+
 class Data(Struct, Generic[N], gc=False):
     """``{"type":"channel_data","message_id":2,"id":"BTC-USD","contents":{…}}``."""
 
-    type: str
-    channel: str
+    type: Literal["channel_data"]
+    channel: Literal["v4_orderbook"]
     id: str
     message_id: Number
     contents: Changes[N] | None = None
@@ -79,22 +74,10 @@ class Level(Struct, Generic[N]):
 
 
 class Whole(Struct, Generic[N]):
-    """A snapshot's contents."""
+    """``"type":"subscribed"``: the answer to a subscribe is the snapshot."""
 
     bids: list[Level[N]] = []
     asks: list[Level[N]] = []
-
-
-class Answer(Struct, Generic[N]):
-    """``"type":"subscribed"``: the answer to a subscribe is the snapshot."""
-
-    contents: Whole[N]
-
-
-class Batch(Struct, Generic[N]):
-    """``"type":"channel_batch_data"``: several changes under one number."""
-
-    contents: list[Changes[N]] = []
 
 
 class Header(Struct):
@@ -105,6 +88,7 @@ class Header(Struct):
     channel: str = ""
     id: str = ""
     message: str = ""
+    contents: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Market(Struct):
@@ -119,18 +103,6 @@ class Markets(Struct):
     """Answer of ``/v4/perpetualMarkets``, by id."""
 
     markets: dict[str, Market]
-
-
-class Session(Requests):
-    """The next number, what came before its turn, and each symbol's last number."""
-
-    __slots__ = ("early", "last", "next")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.next = 0
-        self.early: dict[int, Any] = {}
-        self.last: dict[str, int] = {}
 
 
 class Dydx(DeclaredVenue):
@@ -172,15 +144,14 @@ class Dydx(DeclaredVenue):
     }
 
     def setup(self) -> None:
-        """An answer and a batch are read again, for what they hold."""
+        """A batch is several changes under one number."""
         super().setup()
-        self._answer = self.wire_decoder(Answer)
+        self._whole = self.wire_decoder(Whole)
         self._batch = self.wire_decoder(Batch)
-        self._reorder = int(self.options["reorder"])
 
-    def session(self) -> Session:
+    def session(self) -> Ordered:
         """Numbers of this connection."""
-        return Session()
+        return Ordered(int(self.options["reorder"]))
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
@@ -191,74 +162,45 @@ class Dydx(DeclaredVenue):
         rest = batched if operation == "subscribe" else {}
         return {"type": operation, "channel": CHANNEL, "id": symbol, **rest}
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
-        """Read a message, and hand on all whose turn it is."""
-        try:
-            data = self._push.decode(frame)
-        except UNREADABLE as error:
-            return self._parse_other(frame, session, str(error))
-        if data.type != "channel_data" or data.channel != CHANNEL:
-            return self._parse_other(frame, session, f"type {data.type!r}")
-        number = data.message_id
-        if number == session.next and not session.early:
-            session.next += 1
-            return _messages(data, number, session)
-        return self._in_turn(number, data, session)
+    def read_push(self, push: Data[Any], session: Ordered) -> Sequence[Message]:
+        """A change, and all that waited for it."""
+        changes = push.contents or Changes()
+        item = (push.id, changes.bids, changes.asks)
+        return session.take(push.message_id, item)
 
-    def _parse_other(
-        self, frame: str | bytes, session: Session, reason: str
+    def read_control(
+        self, control: Header, session: Ordered, problem: str
     ) -> Sequence[Message]:
-        header: Header = self.decode(self._control, frame)
-        number, symbol = header.message_id, header.id
+        """Whatever it is, its number counts."""
         try:
-            item = self._item(header, frame, reason)
+            item = self._item(control, problem)
         except MalformedMessage as error:
-            if number >= session.next:
-                session.early.setdefault(number, symbol)
-            raise MalformedMessage(error.reason, symbol or None) from None
-        return self._in_turn(number, item, session)
+            session.unreadable(control.message_id, control.id)
+            raise MalformedMessage(error.reason, control.id or None) from None
+        return session.take(control.message_id, item)
 
-    def _item(self, header: Header, frame: str | bytes, reason: str) -> Any:
-        """What is to be handed on in turn: a message, data, or nothing."""
-        if header.type == "error":
-            return Rejected((), header.message)
-        if header.channel != CHANNEL:
+    def _item(self, control: Header, problem: str) -> Item:
+        symbol, contents = control.id, bytes(control.contents)
+        if control.type == "error":
+            return Rejected((), control.message)
+        if control.channel != CHANNEL:
             return None
-        match header.type:
+        match control.type:
             case "channel_data":
-                raise MalformedMessage(reason)
+                raise MalformedMessage(problem)
             case "channel_batch_data":
-                parts = self.decode(self._batch, frame).contents
+                parts = self.decode(self._batch, contents or b"[]")
                 bids = [level for part in parts for level in part.bids]
                 asks = [level for part in parts for level in part.asks]
-                changes = Changes(bids, asks)
-                return Data(header.type, CHANNEL, header.id, header.message_id, changes)
+                return (symbol, bids, asks)
             case "subscribed":
-                whole = self.decode(self._answer, frame).contents
+                whole = self.decode(self._whole, contents)
                 bids, asks = pairs(whole.bids), pairs(whole.asks)
-                return Snapshot(header.id, header.message_id, bids, asks, LEVELS)
+                return Snapshot(symbol, control.message_id, bids, asks, LEVELS)
             case "unsubscribed":
-                return Unsubscribed((header.id,))
+                return Unsubscribed((symbol,))
             case _:
                 return None
-
-    def _in_turn(self, number: int, item: Any, session: Session) -> Sequence[Message]:
-        early = session.early
-        if number < session.next or number in early:
-            return () if number in early else _stale(item, number)
-        early[number] = item
-        found: list[Message] = []
-        while True:
-            while session.next in early:
-                item = early.pop(session.next)
-                found += _messages(item, session.next, session)
-                session.next += 1
-            if not early or len(early) < self._reorder:
-                break
-            got = min(early)
-            found.append(Lost(session.next, got))
-            session.next = got
-        return found
 
     def listed(self, answer: Markets) -> Iterable[Instrument]:
         """``tickSize`` and ``stepSize``; the status ``ACTIVE`` trades."""
@@ -269,32 +211,3 @@ class Dydx(DeclaredVenue):
                 size_step=market.stepSize,
                 active=market.status == "ACTIVE",
             )
-
-
-def _stale(item: Any, number: int) -> Sequence[Message]:
-    """A duplicate: a delta is handed on, to be counted stale."""
-    if not isinstance(item, Data):
-        return ()
-    changes = item.contents or Changes()
-    return (Delta(item.id, number - 1, number, changes.bids, changes.asks),)
-
-
-def _messages(item: Any, number: int, session: Session) -> Sequence[Message]:
-    """Chain a symbol's deltas, in the order of the connection's numbers."""
-    last = session.last
-    if isinstance(item, Data):
-        symbol, changes = item.id, item.contents or Changes()
-        prev = last.get(symbol, number - 1)
-        if symbol in last:
-            last[symbol] = number
-        return (Delta(symbol, prev, number, changes.bids, changes.asks),)
-    if isinstance(item, Snapshot):
-        last[item.symbol] = number
-        return (Subscribed((item.symbol,)), item)
-    if isinstance(item, str):  # a message that could not be read
-        if item in last:
-            last[item] = number  # so that the symbol's next delta is a gap
-        return ()
-    if isinstance(item, Unsubscribed):
-        last.pop(item.symbols[0], None)
-    return () if item is None else (item,)

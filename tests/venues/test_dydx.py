@@ -24,6 +24,7 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.venues import Crossing
+from booksync.venues import _dydx_order as order
 from booksync.venues.dydx import Dydx
 from tests.captures import NaiveBook, needs_captures, records
 
@@ -232,6 +233,17 @@ def test_missing_delta_is_never_passed_over(seed):
     else:
         pytest.fail("nothing was lost")
     assert book.sequence == removed + 1
+
+
+@pytest.mark.parametrize(("room", "handed"), [(4, 9), (3, 4)])
+def test_unreadable_messages_wait_in_bounded_room(monkeypatch, room, handed):
+    monkeypatch.setattr(order, "MAX_EARLY", room)
+    session = live()
+    for number in range(5, 9):
+        with pytest.raises(MalformedMessage):
+            parse(data(number, contents=5), session=session)
+    found = parse(data(2), data(3), data(4), data(9), session=session)
+    assert chain(found)[-1][2] == handed
 
 
 def test_requests_are_those_of_the_sheet():
