@@ -22,7 +22,7 @@ floats; see :mod:`booksync.text_side` where they come as text.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from math import inf, isfinite
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -42,6 +42,9 @@ Key: TypeAlias = Any  # float or Decimal
 
 REACH = 64
 """Levels from the best one that are put in order at first."""
+
+FEW = 16
+"""Levels that who walks a side gets made at first; then twice as many, and so on."""
 
 FARTHEST = 1024
 """Levels that are kept in order at most, where somebody reads the top that deep."""
@@ -117,7 +120,7 @@ class Side:
         """Make the level that is held under ``key``."""
         raise NotImplementedError
 
-    def _levels(self, keys: Iterable[Key]) -> list[Level]:
+    def _levels(self, keys: Sequence[Key]) -> list[Level]:
         """Make the levels that are held under ``keys``."""
         raise NotImplementedError
 
@@ -325,7 +328,10 @@ class Side:
 
     def __iter__(self) -> Iterator[Level]:
         """Walk the levels. The side must not change meanwhile."""
-        return map(self._level, self._walk())
+        keys, count = self._walk(), FEW
+        while some := list(islice(keys, count)):
+            yield from self._levels(some)
+            count = min(2 * count, FARTHEST)
 
     def at(self, rank: int) -> Level | None:
         """Return the level that has ``rank`` better ones. O(log n)."""
@@ -354,7 +360,7 @@ class Side:
         start = 0 if low is None else _left(keys, self._bound(low, up=True))
         stop = len(keys) if high is None else _right(keys, self._bound(high, up=False))
         found = keys[start:stop]
-        return self._levels(reversed(found) if self._bid else found)
+        return self._levels(found[::-1] if self._bid else found)
 
     # -- checking -------------------------------------------------------------------
 
@@ -448,7 +454,7 @@ class FloatSide(Side):
     def _level(self, key: Key) -> Level:
         return make(Level, (key, self._held[key]))
 
-    def _levels(self, keys: Iterable[Key]) -> list[Level]:
+    def _levels(self, keys: Sequence[Key]) -> list[Level]:
         held = self._held
         return [make(Level, (key, held[key])) for key in keys]
 

@@ -14,7 +14,7 @@ keys from then on, until it is loaded anew: slower, and as right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from operator import itemgetter
 from typing import Any
@@ -173,8 +173,13 @@ class TextSide(Side):
             return self._remake(price, size)
         return made[1]
 
-    def _levels(self, keys: Iterable[Key]) -> list[Level]:
-        held, sizes, made = self._held, self._sizes, self._made
+    def _levels(self, keys: Sequence[Key]) -> list[Level]:
+        held, sizes, made, number = self._held, self._sizes, self._made, self._number
+        if len(keys) > REMEMBERED:
+            return [
+                make(Level, (number(price), number(sizes[price])))
+                for price in map(held.__getitem__, keys)
+            ]
         levels = []
         for key in keys:
             price = held[key]
