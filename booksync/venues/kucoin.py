@@ -19,18 +19,18 @@ most 100 levels, while deltas cover the whole book.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Closing, Delta, Levels, Message, Snapshot
+from booksync.venues import _kucoin_token as token
 from booksync.venues import _kucoin_uta as uta
 from booksync.venues.base import Count
 from booksync.venues.declared import DeclaredVenue, Operation, Requests
@@ -122,19 +122,6 @@ class Control(Struct):
     d: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Server(Struct):
-    """One of ``instanceServers``."""
-
-    endpoint: str
-
-
-class Bullet(Struct, rename="camel"):
-    """``data`` of the token request."""
-
-    token: str
-    instance_servers: list[Server]
-
-
 class Market(Struct, rename="camel"):
     """``{"symbol":"BTC-USDT","priceIncrement":"0.1","enableTrading":true,…}``."""
 
@@ -195,7 +182,7 @@ class Kucoin(DeclaredVenue):
     def setup(self) -> None:
         """``socket=uta`` is another stream, with its own snapshots."""
         super().setup()
-        self._bullet = self.wire_decoder(Answer[Bullet])
+        self._token = self.decoder(token.Answer)
         self._uta = self.options["socket"] == "uta"
         if self._uta:
             self._push = self.decoder(uta.Push, self.text)
@@ -205,25 +192,16 @@ class Kucoin(DeclaredVenue):
             self.amend(source=source, resync=resync, levels=levels, verified="")
 
     def handshake(self) -> Request | None:
-        """``POST /api/v1/bullet-public``: each classic connection needs a token."""
-        if self._uta:
-            return None
-        return Request(path="/api/v1/bullet-public", method="POST", weight=10)
+        """Each classic connection needs a token."""
+        return None if self._uta else token.REQUEST
 
     def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """
-        ``<endpoint>?token=…&connectId=…``; the endpoint changes, the answer names it.
-
-        The connection's id is made from the token, which is another each time.
-        """
+        """The classic endpoint changes: the answer names it."""
+        own = base == self.WS_URL
         if self._uta:
-            return self.UTA_URL if base == self.WS_URL else base
-        bullet: Bullet = self.decode(self._bullet, answer or b"").data
-        if not bullet.instance_servers:
-            raise MalformedMessage("the token came without a server")
-        own = bullet.instance_servers[0].endpoint if base == self.WS_URL else base
-        connection = zlib.crc32(bullet.token.encode())
-        return f"{own}?token={quote(bullet.token, safe='')}&connectId={connection}"
+            return self.UTA_URL if own else base
+        found = self.decode(self._token, answer or b"")
+        return token.endpoint(found, None if own else base)
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
