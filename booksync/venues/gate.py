@@ -21,19 +21,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
 
 from booksync.errors import ConfigurationError, MalformedMessage
-from booksync.messages import Closing, Delta, Levels, Message, Rejected, Snapshot
+from booksync.messages import Closing, Delta, Levels, Message, Snapshot
+from booksync.venues import _gate_answers as answers
 from booksync.venues import _gate_obu as obu
-from booksync.venues.base import UNREADABLE, Count
+from booksync.venues._gate_answers import Control, Problem
+from booksync.venues.base import Count
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
     Requests,
     RestBook,
-    acknowledged,
     step,
 )
 from booksync.venues.facts import (
@@ -53,9 +53,6 @@ __all__ = ["Gate"]
 N = TypeVar("N")
 L = TypeVar("L")
 UNKNOWN_SYMBOL = {"INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"}
-#: The one error that says nothing of what was asked: the server's own.
-SERVER_ERROR = 3
-ALREADY_SUBSCRIBED = "Alert sub"
 
 
 class Update(Struct, Generic[L], gc=False):
@@ -89,33 +86,6 @@ class Book(Struct, Generic[L]):
 
 PairPush = Push[tuple[N, N]]
 PairBook = Book[tuple[N, N]]
-
-
-class Problem(Struct):
-    """``{"code":2,"message":"…"}`` in frames, ``{"label":…,"message":…}`` in REST."""
-
-    code: int | None = None
-    label: str = ""
-    message: str = ""
-
-
-class Result(Struct):
-    """As much of ``result`` as tells what a frame is about."""
-
-    s: str = ""
-    type: str = ""
-    status: str = ""
-
-
-class Control(Struct):
-    """Whatever is not a readable push."""
-
-    channel: str = ""
-    event: str = ""
-    id: int | None = None
-    payload: Any = None
-    error: Problem | None = None
-    result: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Pair(Struct):
@@ -252,17 +222,14 @@ class Gate(DeclaredVenue):
         self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
         """Answers repeat the id or the payload of the request."""
-        try:
-            result = msgspec.json.decode(control.result, type=Result)
-        except UNREADABLE:
-            result = Result()
+        result = answers.result_of(control)
         if result.type == "upgrade":
             return (Closing("service upgrade"),)
         if control.channel != self._channel:
             return ()  # pong, another channel
         if control.event in {"subscribe", "unsubscribe"}:
             symbols = session.of(control.id)[1] or self._named(control)
-            return _answered(control, result, symbols)
+            return answers.meaning(control, result, symbols)
         symbol = obu.stream(result.s)[0] if self._obu else result.s
         raise MalformedMessage(problem, symbol or None)
 
@@ -292,19 +259,3 @@ class Gate(DeclaredVenue):
                 size_step=step(pair.amount_precision),
                 active=pair.trade_status == "tradable",
             )
-
-
-def _answered(
-    control: Control, result: Result, symbols: tuple[str, ...]
-) -> Sequence[Message]:
-    problem = control.error
-    if problem is None and result.status != "fail":
-        return (acknowledged(control.event, symbols),) if symbols else ()
-    problem = problem or Problem()
-    reason = f"{problem.message or result.status} (code {problem.code})"
-    if problem.code == SERVER_ERROR:
-        return (Closing(reason),)
-    again = problem.message.startswith(ALREADY_SUBSCRIBED)
-    if control.event == "unsubscribe" or again:
-        return ()
-    return (Rejected(symbols, reason),)
