@@ -12,11 +12,14 @@ from collections.abc import Iterable
 
 from booksync.book import Book
 from booksync.errors import MalformedMessage
-from booksync.events import Audited, Verdict
+from booksync.events import Audited, Drift, Verdict
 from booksync.exact import Level, Number
 from booksync.messages import Delta, Snapshot
 
-__all__ = ["audit"]
+__all__ = ["Former", "audit"]
+
+#: Levels a side that a drift report reads: a resync must not be slow for it.
+DRIFT_LEVELS = 200
 
 
 def audit(
@@ -63,19 +66,53 @@ def audit(
     return verdict(Verdict.DIFFERING, **counted), shadow
 
 
-def compare(one: Book, other: Book) -> tuple[int, int]:
-    """Count the levels inside both windows, and those of them that differ. O(n)."""
+class Former:
+    """
+    A book as it was when it was withheld, to be compared with the one after it.
+
+    Args:
+        book: Whose levels it takes over; that book is to be loaded next.
+
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book: Book | None = book.part()
+
+    def take(self, delta: Delta) -> None:
+        """Write ``delta`` over it, unless it has that already. O(k log n)."""
+        if self._book is None or delta.last <= self._book.sequence:
+            return
+        try:
+            self._book.apply(delta)
+        except MalformedMessage:
+            self._book = None
+
+    def drift(self, book: Book, seconds: float) -> Drift | None:
+        """Compare it with ``book``; ``None`` if that cannot be done. O(200)."""
+        if self._book is None:
+            return None
+        compared, differing = compare(self._book, book, best=DRIFT_LEVELS)
+        return Drift(compared=compared, differing=differing, seconds=seconds)
+
+
+def compare(one: Book, other: Book, *, best: int | None = None) -> tuple[int, int]:
+    """
+    Count the levels inside both windows, and those of them that differ. O(n).
+
+    Args:
+        one: A book.
+        other: Another.
+        best: Levels a side to read of each, best first; by default all.
+
+    """
     compared = differing = 0
-    for side, lower_is_worse in (("bid", True), ("ask", False)):
-        edges = [w[0 if lower_is_worse else 1] for w in (one.window, other.window)]
+    for bids in (True, False):
+        edges = [book.window[0 if bids else 1] for book in (one, other)]
+        sides = [book.bids(best) if bids else book.asks(best) for book in (one, other)]
+        edges += [side[-1].price for side in sides if len(side) == best]
         known = [edge for edge in edges if edge is not None]
-        edge = (max if lower_is_worse else min)(known) if known else None
-        mine = _inside(
-            one.bids() if side == "bid" else one.asks(), edge, lower_is_worse
-        )
-        theirs = _inside(
-            other.bids() if side == "bid" else other.asks(), edge, lower_is_worse
-        )
+        edge = (max if bids else min)(known) if known else None
+        mine, theirs = (_inside(side, edge, bids) for side in sides)
         prices = mine.keys() | theirs.keys()
         compared += len(prices)
         differing += sum(mine.get(price) != theirs.get(price) for price in prices)

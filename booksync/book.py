@@ -17,7 +17,7 @@ from booksync.errors import BookNotLive, ConfigurationError, MalformedMessage
 from booksync.exact import Level, Number, canonical, divide, exactly
 from booksync.messages import Delta, Snapshot
 from booksync.queries import BASIS, FrozenBook, Queries, Window, quoted
-from booksync.side import SideName
+from booksync.side import Side, SideName
 from booksync.text_side import make_side
 
 __all__ = ["Book", "Level", "Window", "canonical"]
@@ -110,9 +110,7 @@ class Book(Queries):
         self._depth = depth
         self._signed = signed
         self._keep_text = keep_text
-        options: dict[str, Any] = {"numbers": numbers, "signed": signed}
-        self._bids_held = make_side("bid", texts=keep_text, **options)
-        self._asks_held = make_side("ask", texts=keep_text, **options)
+        self._bids_held, self._asks_held = self._empty()
         self._bids = self._bids_held
         self._asks = self._asks_held
         self._cause: str | None = None
@@ -221,6 +219,24 @@ class Book(Queries):
             signed=self._signed,
             keep_text=self._keep_text,
         )
+
+    def part(self) -> Book:
+        """
+        Hand all levels over to another book, and keep none. O(1).
+
+        For who keeps the book: it must be withheld, and loaded before it is read.
+        """
+        other = self.shadow()
+        other.sequence = self.sequence
+        other.adopt(self)
+        self._bids_held, self._asks_held = self._empty()
+        return other
+
+    def _empty(self) -> tuple[Side, Side]:
+        options: dict[str, Any] = {"numbers": self.numbers, "signed": self._signed}
+        texts = self._keep_text
+        bids = make_side("bid", texts=texts, **options)
+        return bids, make_side("ask", texts=texts, **options)
 
     @property
     def largest(self) -> int:

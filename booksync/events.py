@@ -19,6 +19,7 @@ __all__ = [
     "Changed",
     "Command",
     "Desynced",
+    "Drift",
     "Event",
     "FetchSnapshot",
     "Gap",
@@ -49,6 +50,26 @@ class _OfCause(_Of, frozen=True, gc=False):
     cause: Cause
 
 
+class Drift(Struct, frozen=True, kw_only=True, gc=False):
+    """
+    How far a book that was withheld had come away from the new one.
+
+    What arrived since is written over the old book first, where it was kept (venues
+    whose snapshots are fetched): what differs then was wrong or missing, and nothing
+    has mended it since. Elsewhere the market's own moves count as well.
+
+    Args:
+        compared: Levels compared: the best 200 a side, inside both known windows.
+        differing: How many of them differ.
+        seconds: For how long the book was withheld.
+
+    """
+
+    compared: int
+    differing: int
+    seconds: float
+
+
 class Synced(_OfSequence, frozen=True, kw_only=True, gc=False):
     """
     The book is live as of ``sequence``.
@@ -59,11 +80,15 @@ class Synced(_OfSequence, frozen=True, kw_only=True, gc=False):
         unbridged: No delta has joined the snapshot yet: the market is quiet.
         overlap: The delta that joined the snapshot straddles it, at a venue that may
             list net changes only: an audit has yet to agree.
+        drift: How wrong the book was that this one replaces; ``None`` where there was
+            none, where it was not replaced, or where its levels cannot be compared
+            (malformed, or numbered anew).
 
     """
 
     unbridged: bool = False
     overlap: bool = False
+    drift: Drift | None = None
 
 
 class Changed(_Of, frozen=True, kw_only=True, gc=False):

@@ -26,12 +26,13 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from booksync.auditing import audit
+from booksync.auditing import Former, audit
 from booksync.book import Book
 from booksync.errors import MalformedMessage
 from booksync.events import (
     Changed,
     Desynced,
+    Drift,
     FetchSnapshot,
     Gap,
     Halted,
@@ -72,7 +73,7 @@ class Synchronizer:
     []
     >>> snapshot = Snapshot("BTCUSDT", 100, [("9.5", "3")], [("9.6", "2")])
     >>> sync.receive_snapshot(snapshot, now=0.2, request=1)
-    [Synced(symbol='BTCUSDT', sequence=101, unbridged=False, overlap=True)]
+    [Synced(symbol='BTCUSDT', sequence=101, unbridged=False, overlap=True, drift=None)]
     >>> sync.book.best_bid
     Level(price=Decimal('9.5'), size=Decimal('1'))
 
@@ -122,6 +123,9 @@ class Synchronizer:
         self._time: float | None = None
         # Withheld for its age alone: the next delta that fits ends that.
         self._aged = False
+        # The withheld book is one that was served: its drift is worth a report.
+        self._served = False
+        self._former: Former | None = None
         self._ring: deque[Delta] = deque(maxlen=self.policy.ring)
         # A snapshot ahead of the book: to be compared once the book is there.
         self._ahead: Snapshot | None = None
@@ -527,6 +531,8 @@ class Synchronizer:
     def _load(self, snapshot: Snapshot, now: float) -> list[Output]:
         """Replace the book's levels; what it returns says that this failed."""
         self._waiting = False
+        if self._served:
+            self._former, self._served = Former(self.book), False
         try:
             self.book.load(snapshot, now=now)
         except MalformedMessage as error:
@@ -553,6 +559,8 @@ class Synchronizer:
             ):
                 return self._too_old(now)
             delta = self._next_buffered()
+            if self._former is not None:
+                self._former.take(delta)
             if relation is Relation.STALE:
                 self.counts.stale += 1
                 joined = joined or delta.last == sequence
@@ -594,16 +602,25 @@ class Synchronizer:
         self._waiting = False
         self._quiet_at = self._snapshot_at = None
         self._move(Cause.JOINED, now)
-        self.ledger.synced(now)
         self._settled = not self._fresh
         self.book.reveal()
+        drift = self._drift(now)
+        self.ledger.synced(now)
         synced = Synced(
             self.symbol,
             self.book.sequence,
             unbridged=self.unbridged,
             overlap=self.overlap,
+            drift=drift,
         )
         return [synced, *self._watch(now)]
+
+    def _drift(self, now: float) -> Drift | None:
+        former, self._former = self._former, None
+        self._served = False
+        if former is None or self.ledger.since is None:
+            return None
+        return former.drift(self.book, now - self.ledger.since)
 
     # -- trust --------------------------------------------------------------------
 
@@ -670,6 +687,7 @@ class Synchronizer:
         if was_live:
             self.counts.desyncs += 1
             self.ledger.desynced(cause, now)
+            self._served = cause not in (Cause.MALFORMED, Cause.RESET)
             if self._keep_last:
                 self.last = self.book.freeze()
         self._move(cause, now)

@@ -6,7 +6,7 @@ import pytest
 
 from booksync.arbitration import Arbiter
 from booksync.errors import BookNotLive
-from booksync.events import Changed, Desynced, LineFilled, LineLost, Synced
+from booksync.events import Changed, Desynced, Drift, LineFilled, LineLost, Synced
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
 from booksync.states import Cause, State
@@ -114,7 +114,8 @@ def test_loss_on_both_withholds_the_book():
     assert not lines.arbiter.live
     with pytest.raises(BookNotLive):
         _ = lines.arbiter.book.best_bid
-    assert lines.snapshot(1, 20) == [Synced("X", 20)]
+    drift = Drift(compared=2, differing=1, seconds=0.0)
+    assert lines.snapshot(1, 20) == [Synced("X", 20, drift=drift)]
     assert lines.arbiter.active == 1
 
 
@@ -125,7 +126,8 @@ def test_line_that_is_waited_for_may_be_lost_too():
     outputs = lines.delta(1, 12, 13)
     assert [type(e) for e in outputs] == [LineLost, Desynced]
     assert not lines.arbiter.live
-    assert lines.snapshot(0, 30) == [Synced("X", 30)]
+    drift = Drift(compared=2, differing=1, seconds=0.0)
+    assert lines.snapshot(0, 30) == [Synced("X", 30, drift=drift)]
 
 
 def test_line_that_lost_comes_back_as_the_standby():

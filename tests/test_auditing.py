@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from booksync.events import Audited, Desynced, FetchSnapshot, Verdict
+from booksync.events import Audited, Desynced, Drift, FetchSnapshot, Synced, Verdict
 from booksync.messages import Delta, Snapshot
-from booksync.policy import Policy
+from booksync.policy import Policy, Way
 from booksync.states import Cause
 from booksync.sync import Synchronizer
 
@@ -135,3 +135,93 @@ def test_book_that_is_not_live_is_not_audited():
     sync = live()
     sync.receive(delta(106, 107), now=2.0)
     assert sync.audit(snapshot(105), now=2.0) == []
+
+
+# -- how wrong the book was ------------------------------------------------------------
+
+
+def resynced(sync, made, *, request=2, now=5.0):
+    (event,) = sync.receive_snapshot(made, now=now, request=request)
+    assert type(event) is Synced
+    return event.drift
+
+
+def lossy(*, at=3.0):
+    """A book at 105 that missed (105, 107]; (107, 109] waits."""
+    sync = live()
+    sync.receive(delta(107, 108, [("9", "7")]), now=at)
+    sync.receive(delta(108, 109, [("7", "3")]), now=at)
+    assert not sync.live
+    return sync
+
+
+def test_drift_is_what_went_missing_and_was_not_mended_since():
+    # What was lost changed 8 and 9; 9 was told anew. 7 differs in neither.
+    made = snapshot(108, [("9", "7"), ("8", "5")])
+    assert resynced(lossy(), made) == Drift(compared=4, differing=1, seconds=2.0)
+
+
+def test_deltas_that_the_snapshot_has_already_are_written_over_the_old_book():
+    made = snapshot(109, [("9", "7"), ("8", "2"), ("7", "3")])
+    assert resynced(lossy(), made) == Drift(compared=4, differing=0, seconds=2.0)
+
+
+def test_drift_is_compared_inside_both_windows():
+    made = snapshot(108, [("9", "7"), ("8", "2")], depth=2)
+    found = resynced(lossy(), made)  # 7 lies beyond the new window
+    assert found == Drift(compared=3, differing=0, seconds=2.0)
+
+
+def test_first_book_replaces_none():
+    sync = Synchronizer("X", Policy(way=Way.RESUBSCRIBE))
+    sync.connected(now=0.0)
+    assert sync.receive_snapshot(snapshot(100), now=1.0) == [Synced("X", 100)]
+
+
+def test_book_in_a_stream_is_compared_as_it_was():
+    sync = Synchronizer("X", Policy(way=Way.RESUBSCRIBE))
+    sync.connected(now=0.0)
+    sync.receive_snapshot(snapshot(100), now=1.0)
+    sync.disconnected(now=2.0)
+    sync.connected(now=3.0)
+    (event,) = sync.receive_snapshot(snapshot(200, [("9", "4")]), now=4.0)
+    assert event.drift == Drift(compared=3, differing=2, seconds=2.0)
+
+
+def test_only_the_book_that_was_served_is_compared():
+    """A snapshot that is too old to join is none that anybody read."""
+    sync = lossy()
+    assert [type(e) for e in sync.receive_snapshot(snapshot(103), 4.0, request=2)] == [
+        FetchSnapshot
+    ]
+    made = snapshot(108, [("9", "7"), ("8", "5")])
+    found = resynced(sync, made, request=3)
+    assert found == Drift(compared=4, differing=1, seconds=2.0)
+
+
+@pytest.mark.parametrize("wrong", [[("9", "nan")], [("-9", "1")]])
+def test_book_that_a_malformed_delta_spoiled_is_not_compared(wrong):
+    sync = live()
+    sync.receive(delta(105, 106, wrong), now=3.0)
+    sync.receive(delta(106, 107), now=3.0)
+    assert resynced(sync, snapshot(106)) is None
+
+
+def test_malformed_delta_that_the_snapshot_makes_stale_ends_the_comparison():
+    sync = live()
+    sync.receive(delta(107, 108, [("9", "nan")]), now=3.0)
+    sync.receive(delta(108, 109), now=3.0)
+    assert resynced(sync, snapshot(108)) is None
+
+
+def test_only_the_best_levels_are_read():
+    bids = [(str(10_000 - n), "1") for n in range(2_000)]
+    sync = Synchronizer("X", Policy(way=Way.RESUBSCRIBE))
+    sync.connected(now=0.0)
+    ask = [("10001", "1")]
+    sync.receive_snapshot(Snapshot("X", 1, bids, ask), now=1.0)
+    sync.disconnected(now=2.0)
+    sync.connected(now=3.0)
+    other = [(price, "2") for price, _ in bids]
+    (event,) = sync.receive_snapshot(Snapshot("X", 9, other, ask), now=4.0)
+    assert event.drift == Drift(compared=201, differing=200, seconds=2.0)

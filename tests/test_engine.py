@@ -11,6 +11,7 @@ from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.events import (
     Changed,
     Desynced,
+    Drift,
     FetchSnapshot,
     Malformed,
     Reconnect,
@@ -298,7 +299,10 @@ def test_gap_resubscribes_once_the_venue_confirms_the_end():
     assert outputs[1] == Resubscribe("X", 1.0)
     assert engine.take(inputs.Resubscribed("X"), 1.0) == [Send(1, ("-X",))]
     assert engine.frame(1, say(Unsubscribed(("X",))), 1.1) == [Send(1, ("+X",))]
-    assert engine.frame(1, say(snapshot("X", 20)), 1.2) == [Synced("X", 20)]
+    drift = Drift(compared=2, differing=0, seconds=1.2 - 1.0)
+    assert engine.frame(1, say(snapshot("X", 20)), 1.2) == [
+        Synced("X", 20, drift=drift)
+    ]
 
 
 def test_resubscription_does_not_wait_for_ever_for_the_confirmation():

@@ -45,7 +45,12 @@ def test_json_is_an_object_an_event(booksync, exchange):
     assert first.pop("t") > 0
     assert first.pop("sequence") > 0
     assert first.pop("overlap") in {True, False}
-    assert first == {"event": "synced", "symbol": "BTCUSDT", "unbridged": False}
+    assert first == {
+        "event": "synced",
+        "symbol": "BTCUSDT",
+        "unbridged": False,
+        "drift": None,
+    }
     assert others
     for event in others:
         assert event["event"] == "changed"
