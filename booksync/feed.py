@@ -58,6 +58,7 @@ from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
 from booksync.recording import Recorder
 from booksync.scheduling import Scheduler
+from booksync.sharing import SharedBudget
 from booksync.states import FAULTS, Cause, State
 from booksync.status import Status
 from booksync.sync import Synchronizer
@@ -81,7 +82,7 @@ RING = 256
 FIRST_ATTEMPTS = 3
 
 #: One request budget for each venue and REST host in this process.
-_budgets: dict[tuple[str, str], Budget] = {}
+_budgets: dict[tuple[str, str, str], Budget] = {}
 #: One queue for each budget, in each event loop.
 _queues: weakref.WeakKeyDictionary[
     asyncio.AbstractEventLoop, dict[Budget, Scheduler]
@@ -106,7 +107,7 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
     options: Mapping[str, str] | None = None,
     silence: float | None = None,
     policy: Mapping[str, Any] | None = None,
-    budget: Budget | None = None,
+    budget: Budget | str | Path | None = None,
     transport: Transport | None = None,
     chance: Callable[[], float] = random.random,
 ) -> Feed:
@@ -144,7 +145,8 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         silence: Seconds without any frame after which a connection is given up; by
             default the venue's.
         policy: Fields of :class:`~booksync.policy.Policy` to replace.
-        budget: Snapshot budget; by default one for each venue in this process.
+        budget: Snapshot budget; by default one for each venue in this process. A path:
+            shared by all processes of this machine that name it, whatever their venues.
         transport: How to reach the network; by default as ``proxy`` says.
         chance: Returns a number in ``[0, 1)``: jitter.
 
@@ -345,21 +347,36 @@ class Feed:
                     fetcher.audit(symbol, self._group)
 
     def _make_fetcher(self) -> Fetcher:
-        limits = self.venue.limits
-        budget = self._settings.budget
-        if budget is None:
-            key = (self.venue.id, self._settings.rest_url)
-            made = Budget(limits.weight, limits.weight_window)
-            budget = _budgets.setdefault(key, made)
-        queues = _queues.setdefault(asyncio.get_running_loop(), {})
+        queue = self._queue()
         return Fetcher(
             self.venue,
             self.rest(),
-            queues.setdefault(budget, Scheduler(budget)),
+            queue,
             put=self.put,
             clock=self.clock,
             chance=self.chance,
         )
+
+    def _queue(self) -> Scheduler:
+        """Return the queue of all feeds that share this budget."""
+        limits, budget = self.venue.limits, self._settings.budget
+        if not isinstance(budget, Budget):
+            host = self._settings.rest_url
+            key = (self.venue.id, host, str(budget or ""))
+            if key not in _budgets:
+                _budgets[key] = (
+                    Budget(limits.weight, limits.weight_window)
+                    if budget is None
+                    else SharedBudget(
+                        budget,
+                        limits.weight,
+                        limits.weight_window,
+                        name=f"{self.venue.id} {host}",
+                    )
+                )
+            budget = _budgets[key]
+        queues = _queues.setdefault(asyncio.get_running_loop(), {})
+        return queues.setdefault(budget, Scheduler(budget))
 
     def _header(self) -> dict[str, Any]:
         known = [i for s, i in self.venue.instruments.items() if s in self._symbols]

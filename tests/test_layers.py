@@ -15,6 +15,7 @@ MAY = {
     "backoff": "",
     "budget": "",
     "scheduling": "budget",
+    "sharing": "budget errors",
     "messages": "",
     "states": "messages",
     "policy": "",
@@ -48,8 +49,8 @@ MAY = {
     "metrics": "budget errors feed states status",
     "feed": (
         "arbitration book budget engine errors events fetching flight inputs "
-        "keeping queries queues recording scheduling states status sync transport "
-        "venues"
+        "keeping queries queues recording scheduling sharing states status sync "
+        "transport venues"
     ),
 }
 KIT = {"engine", "events", "inputs", "states", "sync", "venues"}
@@ -59,13 +60,14 @@ SHELL = {
     "queues",
     "fetching",
     "keeping",
+    "sharing",
     "feed",
     "cli",
     "testing",
 }
 IMPURE = {
-    "asyncio", "httpx", "logging", "random", "socket", "threading", "time",
-    "websockets",
+    "asyncio", "httpx", "logging", "random", "socket", "sqlite3", "threading",
+    "time", "websockets",
 }  # fmt: skip
 NETWORK = {"websockets": {"framing", "transport", "testing"}, "httpx": {"transport"}}
 
