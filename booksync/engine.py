@@ -11,20 +11,17 @@ same recording gives the same events:
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from booksync import inputs
-from booksync.arbitration import Arbiter
-from booksync.book import Book
+from booksync.answering import Answers, reason_of
+from booksync.connection import Connection
 from booksync.errors import (
     ConfigurationError,
     MalformedMessage,
-    SubscriptionRejected,
     legible,
 )
 from booksync.events import (
@@ -50,10 +47,12 @@ from booksync.messages import (
 )
 from booksync.policy import Policy, Way
 from booksync.seeding import plant, seed_of
+from booksync.shelf import Shelf
 from booksync.states import ENDINGS, Cause
+from booksync.status import FeedCounts
 from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
-from booksync.venues.facts import Crossing, Lists, Numbering, Resync, Source
+from booksync.venues.facts import Crossing, Lists, Resync, Source
 
 __all__ = ["Engine", "FeedCounts", "policy_of"]
 
@@ -61,100 +60,10 @@ __all__ = ["Engine", "FeedCounts", "policy_of"]
 ACK_WAIT = 10.0
 #: Resubscriptions without a snapshot before the connection is given up.
 RESUBSCRIPTIONS = 3
-#: The shortest silence, in seconds, that may mean a dead connection.
-STALL = 2.5
-#: Frames and seconds after which a connection's own pace is known.
-KNOWN_FRAMES = 100
-KNOWN_SECONDS = 10.0
-#: Seconds for which the longest pause of a connection is remembered, at least.
-PAUSES = 60.0
 #: Messages for symbols that were not subscribed, until a connection is given up.
 STRANGERS = 10_000
 #: Characters of a symbol that are.
 SYMBOL = 64
-HTTP_OK = 200
-UNKNOWN_STATUS = (400, 404, 422)
-
-
-class FeedCounts(Struct):
-    """
-    What happened on all connections.
-
-    Args:
-        frames: Frames received.
-        malformed: Frames, bodies and levels that could not be used.
-        foreign: Messages for symbols that were not subscribed.
-        late_frames: Frames of a connection that had been given up.
-        connects: Connections opened.
-        disconnects: Connections that ended.
-
-    """
-
-    frames: int = 0
-    malformed: int = 0
-    foreign: int = 0
-    late_frames: int = 0
-    connects: int = 0
-    disconnects: int = 0
-
-
-class Connection:
-    """One connection's books and its venue memory."""
-
-    __slots__ = (
-        "ack_at",
-        "books",
-        "closing",
-        "ended",
-        "frames",
-        "heard",
-        "line",
-        "longest",
-        "number",
-        "opened",
-        "paused_since",
-        "previous",
-        "resubscribing",
-        "session",
-        "strangers",
-        "waiting",
-    )
-
-    def __init__(self, number: int, session: Any, now: float) -> None:  # noqa: ANN401
-        self.number = number
-        self.line = 0
-        self.session = session
-        self.opened = self.heard = self.paused_since = now
-        self.frames = 0
-        #: Messages for symbols that were not subscribed here.
-        self.strangers = 0
-        #: The longest pause between two frames, lately and before that.
-        self.longest = self.previous = 0.0
-        self.books: dict[str, Synchronizer] = {}
-        #: Subscribed, but nothing has confirmed it.
-        self.waiting: set[str] = set()
-        self.ack_at: float | None = None
-        #: Unsubscribed, to be subscribed again once the venue confirms.
-        self.resubscribing: set[str] = set()
-        #: Unsubscribed for good: late frames of them are no fault.
-        self.ended: set[str] = set()
-        self.closing = False
-
-    def patience(self, limit: float) -> float:
-        """
-        Seconds of silence that this connection is allowed, at most ``limit``.
-
-        An active connection that falls silent is dead long before a quiet one may be
-        called so: what counts is its own pace, and the longest pause it made lately.
-        """
-        if self.heard - self.paused_since > PAUSES:
-            self.paused_since = self.heard
-            self.previous, self.longest = self.longest, 0.0
-        lived = self.heard - self.opened
-        if self.frames < KNOWN_FRAMES or lived < KNOWN_SECONDS:
-            return limit
-        usual = 20 * lived / self.frames
-        return min(limit, max(STALL, usual, 2 * max(self.longest, self.previous)))
 
 
 def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
@@ -216,18 +125,22 @@ class Engine:
         self.venue = venue
         self.policy = policy or policy_of(venue)
         self.silence = venue.heartbeat.silence if silence is None else silence
+        self.shelf = Shelf(venue, self.policy, lines=lines, keep_last=keep_last)
         #: What is served, by symbol.
-        self.books: dict[str, Synchronizer | Arbiter] = {}
-        self._arbiters: dict[str, Arbiter] = {}
-        self._lines: list[dict[str, Synchronizer]] = [{} for _ in range(lines)]
-        self._single = lines == 1
+        self.books = self.shelf.served
+        self._arbiters = self.shelf.arbiters
         self.connections: dict[int, Connection] = {}
         self.counts = FeedCounts()
-        self._keep_last = keep_last
         self._discover = discover
         self._parse = venue.parse
         self._shows_loss = venue.facts.numbering is not None
-        self._timers: list[tuple[float, str, int]] = []
+        answers = Answers(
+            venue,
+            self.shelf,
+            noted=self._noted,
+            malformed=self._malformed,
+            discover=discover,
+        )
         self._takers: dict[type, Callable[[Any, float], list[Output]]] = {
             inputs.Opened: self._opened,
             inputs.Closed: self._closed,
@@ -235,8 +148,8 @@ class Engine:
             inputs.Removed: self._removed,
             inputs.Asked: self._asked,
             inputs.Resubscribed: self._resubscribed,
-            inputs.Answered: self._answered,
-            inputs.Failed: self._failed,
+            inputs.Answered: answers.answered,
+            inputs.Failed: answers.failed,
             inputs.Ticked: lambda _ticked, now: self.tick(now),
         }
         self._handlers: dict[
@@ -259,28 +172,7 @@ class Engine:
 
     def added(self, symbol: str) -> Synchronizer:
         """Make a book for ``symbol`` on every line; return the first. Idempotent."""
-        if symbol in self.books:
-            return self._lines[0][symbol]
-        for line in self._lines:
-            line[symbol] = self._made(symbol)
-        if self._single:
-            self.books[symbol] = self._lines[0][symbol]
-            return self._lines[0][symbol]
-        comparable = self.venue.facts.numbering is Numbering.SYMBOL
-        lines = [line[symbol] for line in self._lines]
-        arbiter = Arbiter(symbol, lines, comparable=comparable)
-        self.books[symbol] = self._arbiters[symbol] = arbiter
-        return lines[0]
-
-    def _made(self, symbol: str) -> Synchronizer:
-        book = Book(
-            symbol,
-            numbers=self.venue.numbers,
-            depth=self.venue.keep,
-            signed=self.venue.signed,
-            keep_text=self.policy.checksum is not None,
-        )
-        return Synchronizer(symbol, self.policy, book=book, keep_last=self._keep_last)
+        return self.shelf.added(symbol)
 
     def take(self, given: inputs.Input, now: float) -> list[Output]:
         """
@@ -297,16 +189,16 @@ class Engine:
         """Take a book as its checkpoint has it; one that is known already stays."""
         at = self.connections.get(number)
         known = at is not None and seed.symbol in at.books
-        if known or seed.state == "offline" or seed.line >= len(self._lines):
+        if known or seed.state == "offline" or seed.line >= len(self.shelf.lines):
             return
         if at is None:
             at = Connection(number, self.venue.session(), now)
             at.line = seed.line
             self.connections[number] = at
         self.added(seed.symbol)
-        sync = at.books[seed.symbol] = self._lines[at.line][seed.symbol]
+        sync = at.books[seed.symbol] = self.shelf.lines[at.line][seed.symbol]
         plant(sync, seed, now)
-        self._note(sync)
+        self.shelf.note(sync)
 
     def seeds(self) -> list[tuple[int, inputs.Seed]]:
         """Make a checkpoint of every book on an open connection. O(all levels)."""
@@ -342,14 +234,14 @@ class Engine:
             return self._unreadable(at, error, now)
         except Exception as error:  # noqa: BLE001 - a venue's bug must not end a feed
             return self._malformed(None, reason_of(error), number)
-        simple = len(messages) == 1 and self._single and not at.waiting
+        simple = len(messages) == 1 and not self._arbiters and not at.waiting
         if simple and type(messages[0]) is Delta:
             delta = messages[0]
             sync = at.books.get(delta.symbol)
             if sync is not None:
                 outputs = sync.receive(delta, now)
                 if sync.dirty:
-                    self._note(sync)
+                    self.shelf.note(sync)
                 return outputs
         return self._handle(at, messages, now)
 
@@ -357,17 +249,8 @@ class Engine:
 
     def deadline(self) -> float | None:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
-        timers = self._timers
-        while timers:
-            at, symbol, line = timers[0]
-            sync = self._lines[line].get(symbol)
-            now_due = None if sync is None else sync.deadline()
-            if now_due == at:
-                break
-            heapq.heappop(timers)
-            if now_due is not None and now_due > at:  # it was put off meanwhile
-                heapq.heappush(timers, (now_due, symbol, line))
-        due = [timers[0][0]] if timers else []
+        first = self.shelf.deadline()
+        due = [] if first is None else [first]
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
                 due.append(at_.heard + at_.patience(self.silence))
@@ -378,12 +261,8 @@ class Engine:
     def tick(self, now: float) -> list[Output]:
         """Time has passed. Harmless when nothing is due."""
         outputs: list[Output] = []
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            _, symbol, line = heapq.heappop(timers)
-            sync = self._lines[line].get(symbol)
-            if sync is not None:
-                outputs += self._noted(sync, sync.tick(now))
+        while (sync := self.shelf.due(now)) is not None:
+            outputs += self._noted(sync, sync.tick(now))
         for at in list(self.connections.values()):
             if at.ack_at is not None and now >= at.ack_at:
                 outputs += self._start_all(at, now)
@@ -399,7 +278,7 @@ class Engine:
     def _opened(self, given: inputs.Opened, now: float) -> list[Output]:
         number = given.conn
         at = Connection(number, self.venue.session(), now)
-        at.line = given.line if given.line < len(self._lines) else 0
+        at.line = given.line if given.line < len(self.shelf.lines) else 0
         self.connections[number] = at
         self.counts.connects += 1
         greeting = self.venue.greet(at.session, now)
@@ -417,7 +296,7 @@ class Engine:
             return []
         for symbol in symbols:
             self.added(symbol)
-            at.books[symbol] = self._lines[at.line][symbol]
+            at.books[symbol] = self.shelf.lines[at.line][symbol]
             at.ended.discard(symbol)
         at.waiting.update(symbols)
         frames = self.venue.subscribe(symbols, at.session, now)
@@ -444,13 +323,9 @@ class Engine:
     def _removed(self, given: inputs.Removed, now: float) -> list[Output]:
         symbol = given.symbol
         outputs: list[Output] = []
-        for line in self._lines:
-            if symbol in line:
-                sync = line[symbol]
-                outputs += self._noted(sync, sync.disconnected(now))
-                del line[symbol]
-        self.books.pop(symbol, None)
-        self._arbiters.pop(symbol, None)
+        for sync in self.shelf.of(symbol):
+            outputs += self._noted(sync, sync.disconnected(now))
+        self.shelf.removed(symbol)
         for at in self.connections.values():
             if at.books.pop(symbol, None) is not None:
                 at.waiting.discard(symbol)
@@ -484,76 +359,6 @@ class Engine:
                 at.resubscribing.add(symbol)
             outputs.append(Send(at.number, tuple(frames)))
         return outputs
-
-    def _answered(self, given: inputs.Answered, now: float) -> list[Output]:
-        """Offer an answer to every line that waits for one."""
-        symbol, request = given.symbol, given.request
-        if symbol not in self.books and self._discover:
-            sync = self.added(symbol)
-            self._noted(sync, sync.connected(now))
-            request = sync.awaited or 0
-        if symbol not in self.books:
-            return []
-        if given.audit:
-            return self._audited(symbol, given, now)
-        if given.status not in (HTTP_OK, *UNKNOWN_STATUS):
-            return self._failing(symbol, request, now)
-        try:
-            snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
-        except SubscriptionRejected as error:
-            return [
-                *self._refused(symbol, now),
-                Rejected((symbol,), legible(error.reason)),
-            ]
-        except Exception as error:  # noqa: BLE001 - nor must what it answers
-            failed = self._failing(symbol, request, now)
-            return [*self._malformed(symbol, reason_of(error), None), *failed]
-        return self._offered(snapshot, request, now)
-
-    def _offered(self, snapshot: Snapshot, request: int, now: float) -> list[Output]:
-        outputs: list[Output] = []
-        for sync in self._of(snapshot.symbol):
-            number = request if self._single else sync.awaited
-            if number is not None:
-                found = sync.receive_snapshot(snapshot, now, request=number)
-                outputs += self._noted(sync, found)
-        return outputs
-
-    def _failing(self, symbol: str, request: int, now: float) -> list[Output]:
-        outputs: list[Output] = []
-        for sync in self._of(symbol):
-            number = request if self._single else sync.awaited
-            if number is not None:
-                outputs += self._noted(sync, sync.snapshot_failed(number, now))
-        return outputs
-
-    def _refused(self, symbol: str, now: float) -> list[Output]:
-        outputs: list[Output] = []
-        for sync in self._of(symbol):
-            outputs += self._noted(sync, sync.rejected(now))
-        return outputs
-
-    def _of(self, symbol: str) -> list[Synchronizer]:
-        """Return the synchronizers of ``symbol``, one for each line."""
-        return [line[symbol] for line in self._lines if symbol in line]
-
-    def _audited(self, symbol: str, given: inputs.Answered, now: float) -> list[Output]:
-        """An audit's snapshot: one that fails says nothing of the book."""
-        if given.status != HTTP_OK:
-            return []
-        try:
-            snapshot = self.venue.parse_snapshot(given.body, symbol, given.depth)
-        except SubscriptionRejected:
-            return []
-        except Exception as error:  # noqa: BLE001 - nor must what it answers
-            return self._malformed(symbol, reason_of(error), None)
-        outputs: list[Output] = []
-        for sync in self._of(symbol):
-            outputs += self._noted(sync, sync.audit(snapshot, now))
-        return outputs
-
-    def _failed(self, given: inputs.Failed, now: float) -> list[Output]:
-        return self._failing(given.symbol, given.request, now)
 
     # -- messages -------------------------------------------------------------------
 
@@ -645,7 +450,7 @@ class Engine:
         sync = at.books.get(symbol)
         if sync is None and self._discover:
             self.added(symbol)
-            sync = at.books[symbol] = self._lines[at.line][symbol]
+            sync = at.books[symbol] = self.shelf.lines[at.line][symbol]
             return sync, self._noted(sync, sync.connected(now))
         if sync is None:
             if symbol in at.ended:
@@ -676,13 +481,10 @@ class Engine:
     def _noted(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
         """Set the book's timer; let its line and its connection have their say."""
         if sync.dirty:
-            self._note(sync)
+            self.shelf.note(sync)
         if any(type(output) is Resubscribe for output in outputs):
             outputs = self._escalated(sync, outputs)
-        if self._single or sync.symbol not in self._arbiters:
-            return outputs
-        arbiter = self._arbiters[sync.symbol]
-        return arbiter.take(arbiter.lines.index(sync), outputs)
+        return self.shelf.seen(sync, outputs)
 
     def _escalated(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
         """Turn a hopeless resubscription into a reconnect."""
@@ -699,13 +501,6 @@ class Engine:
             else:
                 found.append(output)
         return found
-
-    def _note(self, sync: Synchronizer) -> None:
-        sync.dirty = False
-        deadline = sync.deadline()
-        if deadline is not None:
-            line = 0 if self._single else self._arbiters[sync.symbol].lines.index(sync)
-            heapq.heappush(self._timers, (deadline, sync.symbol, line))
 
     def _give_up(self, at: Connection, cause: Cause) -> list[Output]:
         if at.closing:
@@ -740,10 +535,3 @@ class Engine:
             if at.books.get(sync.symbol) is sync and not at.closing:
                 return at
         return None
-
-
-def reason_of(error: Exception) -> str:
-    """Say what is wrong with a message; a venue module's bug by its name."""
-    if isinstance(error, MalformedMessage):
-        return error.reason
-    return f"venue module: {error!r}"

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from booksync.states import Cause, State
 
-__all__ = ["Counts", "Ledger", "Status"]
+__all__ = ["Counts", "FeedCounts", "Ledger", "Status"]
 
 
 class Counts(Struct):
@@ -57,6 +57,28 @@ class Counts(Struct):
     def copy(self) -> Counts:
         """Return a copy that no longer changes."""
         return copy.copy(self)
+
+
+class FeedCounts(Struct):
+    """
+    What happened on all connections.
+
+    Args:
+        frames: Frames received.
+        malformed: Frames, bodies and levels that could not be used.
+        foreign: Messages for symbols that were not subscribed.
+        late_frames: Frames of a connection that had been given up.
+        connects: Connections opened.
+        disconnects: Connections that ended.
+
+    """
+
+    frames: int = 0
+    malformed: int = 0
+    foreign: int = 0
+    late_frames: int = 0
+    connects: int = 0
+    disconnects: int = 0
 
 
 class Ledger:

@@ -242,7 +242,7 @@ def live_book(engine):
     body = b'{"lastUpdateId":100,"bids":[],"asks":[]}'
     engine.take(inputs.Answered(BTC, 1, 200, 1000, "", body), 0.5)
     engine.frame(1, update(BTC, 101, 101), 1.0)
-    (sync,) = engine._of(BTC)
+    (sync,) = engine.shelf.of(BTC)
     assert sync.live
     return sync
 
@@ -685,7 +685,7 @@ def test_book_whose_resubscriptions_are_hopeless_goes_offline(quiet_at_first):
     symbol = "BTC/USD"
     engine = Engine(venues.get("kraken")(), silence=1e9)
     engine.added(symbol)
-    (sync,) = engine._of(symbol)
+    (sync,) = engine.shelf.of(symbol)
     outputs = engine.take(inputs.Opened(1, (symbol,)), 0.0)
     outputs += engine.tick(10.0)  # no acknowledgement: taken as subscribed
     if not quiet_at_first:

@@ -33,9 +33,12 @@ MAY = {
     "arbitration": "book events queries states status sync",
     "seeding": "exact inputs messages sync",
     "flight": "inputs recording",
+    "shelf": "arbitration book events policy sync venues",
+    "connection": "sync",
+    "answering": "errors events inputs messages shelf sync venues",
     "engine": (
-        "arbitration book errors events inputs messages policy seeding states "
-        "status sync venues"
+        "answering connection errors events inputs messages policy seeding shelf "
+        "states status sync venues"
     ),
     "recording": "errors inputs",
     "replaying": (

@@ -190,7 +190,7 @@ class _Run:
             return []
         with contextlib.suppress(MalformedMessage, SubscriptionRejected):
             _check(_only(VenueError, parse, body, symbol, depth))
-        (sync, *_) = self.engine._of(symbol)
+        (sync, *_) = self.engine.shelf.of(symbol)
         awaited = sync.awaited or 0
         given = inputs.Answered(symbol, awaited, 200, depth, "", body, audit=audit)
         return self.engine.take(given, self._now)
