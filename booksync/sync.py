@@ -116,6 +116,8 @@ class Synchronizer:
         self._settled = False
         self._quiet_at: float | None = None
         self._snapshot_at: float | None = None
+        # So many levels may come before sides are looked at for being too long.
+        self._room = 0
         self._crossed = 0
         self._crossed_at: float | None = None
         self._stale = 0
@@ -297,6 +299,7 @@ class Synchronizer:
         if event.verdict is Verdict.DIFFERING:
             return [event, *self._desync(Cause.DRIFT, now)]
         self.book.adopt(shadow)
+        self._room = 0
         self.overlap = False
         return [event]
 
@@ -332,6 +335,7 @@ class Synchronizer:
         if snapshot is not None:
             self.book.load(snapshot, now=now)
             self._fresh = fresh
+            self._room = 0
             self._time = snapshot.time
             self._go_live(now)
         self._request, self._waiting = asked
@@ -390,7 +394,8 @@ class Synchronizer:
             self.counts.refused += 1
             return self._refuse(str(error), now)
         self.counts.applied += 1
-        if self.book.largest > self.policy.max_levels:
+        self._room -= len(delta.bids) + len(delta.asks)
+        if self._room < 0 and not self._has_room():
             return self._refuse(f"more than {self.policy.max_levels} levels", now)
         if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
             return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
@@ -401,6 +406,11 @@ class Synchronizer:
         if self._crossed or self.book.crossed:
             changed += self._watch(now)
         return changed
+
+    def _has_room(self) -> bool:
+        """Look how far the larger side may grow: it gains a level at most by each."""
+        self._room = self.policy.max_levels - self.book.largest
+        return self._room >= 0
 
     def _receive_slow(self, delta: Delta, now: float) -> list[Output]:
         if self.state is State.OFFLINE:
@@ -540,6 +550,7 @@ class Synchronizer:
         if not self._checksum_agrees(snapshot.checksum):
             return self._desync(Cause.CHECKSUM, now, got=snapshot.checksum)
         self._fresh = True
+        self._room = 0
         self._settled = False
         self._quiet_at = self._snapshot_at = None
         self._time = snapshot.time

@@ -39,8 +39,11 @@ from booksync.events import (
     Resubscribe,
 )
 from booksync.feed import connect
+from booksync.messages import Delta, Snapshot
+from booksync.policy import Policy
 from booksync.queues import InputQueue
 from booksync.states import Cause, State
+from booksync.sync import Synchronizer
 from booksync.testing import Exchange, serve
 from booksync.transport import Transport
 from tests.test_feed import all_live, drive, is_a, proves, quiet, until
@@ -232,6 +235,35 @@ def test_book_does_not_grow_without_bound():
         Desynced,
         FetchSnapshot,
     }
+
+
+def test_book_may_grow_to_its_bound_however_often_levels_come_and_go():
+    """Also after a resync: what fitted the old book says nothing of the new one."""
+    sync = Synchronizer("X", Policy(max_levels=10))
+    sync.connected(now=0.0)
+
+    def loaded(count):
+        bids = [(str(n), "1") for n in range(1, count + 1)]
+        sync.receive(Delta("X", 99, 100, [], []), now=0.0)
+        snapshot = Snapshot("X", 100, bids, [("1000", "1")])
+        sync.receive_snapshot(snapshot, now=0.0, request=sync.asked[0])
+        assert sync.live
+
+    def changed(number, *bids):
+        sync.receive(Delta("X", 99 + number, 100 + number, list(bids), []), now=0.0)
+        return sync.live
+
+    loaded(3)
+    assert all(changed(n, ("50", str(n % 2))) for n in range(1, 40))
+    assert all(changed(n, (str(n), "1")) for n in range(40, 46))
+    assert len(sync.book.bids()) == 10
+    assert not changed(46, ("46", "1"))
+    loaded(3)
+    assert changed(1, ("4", "1"))
+    sync.distrust(Cause.DRIFT, now=0.0)
+    loaded(10)
+    assert changed(1, ("10", "2"))
+    assert not changed(2, ("11", "1"))
 
 
 def live_book(engine):
