@@ -459,8 +459,8 @@ class Feed:
                 raise StopAsyncIteration
             if self._settings.conflate:
                 await self._inputs.wait(None)
-            else:
-                await self._advance()
+            elif not self._step():
+                await self._idle()
 
     def __getitem__(self, symbol: str) -> Book | FrozenBook:
         """
@@ -587,7 +587,8 @@ class Feed:
             if self._settings.conflate:
                 await self._inputs.wait(None)
                 continue
-            await self._advance()
+            if not self._step():
+                await self._idle()
             self._events.drop_changes()
 
     # -- symbols of a running feed --------------------------------------------------
@@ -627,25 +628,37 @@ class Feed:
 
     # -- driving --------------------------------------------------------------------
 
-    async def _advance(self) -> None:
-        """Take one input, or wait for one or for a deadline."""
+    def _step(self) -> bool:
+        """Take one input, if there is one."""
         item = self._inputs.take()
-        if item is not None:
-            self._drive(item)
-            self._taken += 1
-            if self._taken % TURN:
-                return
+        if item is None:
+            return False
+        self._drive(item)
+        self._taken += 1
+        if not self._taken % TURN:
+            self._tick()
+        return True
+
+    def _tick(self) -> float | None:
+        """Let pass what time is due; return the seconds until the next deadline."""
         now = self.clock()
         deadline = self._engine.deadline()
         if deadline is not None and deadline <= now:
             self._drive((Ticked(), now))
-        elif item is None:
-            await self._inputs.wait(None if deadline is None else deadline - now)
+            return 0.0
+        return None if deadline is None else deadline - now
+
+    async def _idle(self) -> None:
+        """Wait for an input, or for a deadline."""
+        pause = self._tick()
+        if pause != 0.0:
+            await self._inputs.wait(pause)
 
     async def _drive_always(self) -> None:
         """Drive the books whatever the consumer does (``conflate``)."""
         while True:
-            await self._advance()
+            if not self._step():
+                await self._idle()
             self._inputs.wake()
             if self._taken % TURN == 0:
                 await asyncio.sleep(0)
@@ -790,9 +803,13 @@ class Feed:
         if self._open:
             self._inputs.put(given, now)
 
+    def offer(self, number: int, raw: str | bytes) -> bool:
+        """Take a frame if there is room; say whether there was."""
+        self._reached = True
+        return self._inputs.offer(number, raw, self.clock())
+
     async def put_frame(self, number: int, raw: str | bytes) -> None:
         """Take a frame; waits while the consumer is behind."""
-        self._reached = True
         await self._inputs.put_frame(number, raw, self.clock())
 
     def sent(self, number: int, url: str, frame: str | bytes) -> None:

@@ -44,6 +44,9 @@ class Host(Protocol):
     def put(self, given: Input, now: float) -> None:
         """Take an input."""
 
+    def offer(self, number: int, raw: str | bytes) -> bool:
+        """Take a frame if there is room; say whether there was."""
+
     async def put_frame(self, number: int, raw: str | bytes) -> None:
         """Take a frame; waits while the consumer is behind."""
 
@@ -216,9 +219,11 @@ class Keeper:
 
         async def read() -> None:
             nonlocal reason
+            host, offer = self._host, self._host.offer
             try:
                 async for frame in stream:
-                    await self._host.put_frame(number, frame)
+                    if not offer(number, frame):
+                        await host.put_frame(number, frame)
             except TransportError as error:
                 reason = str(error)
 

@@ -28,6 +28,8 @@ class InputQueue:
         self.items: deque[Item] = deque()
         self._bytes = 0
         self._room = asyncio.Event()
+        # Someone may be waiting for room.
+        self._full = False
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, given: Input, now: float) -> None:
@@ -37,15 +39,22 @@ class InputQueue:
 
     async def put_frame(self, number: int, raw: str | bytes, now: float) -> None:
         """Add a frame; waits while the consumer is behind."""
-        items = self.items
-        while len(items) >= MAX_INPUTS or self._bytes >= MAX_INPUT_BYTES:
+        while not self.offer(number, raw, now):
+            self._full = True
             self._room.clear()
             await self._room.wait()
+
+    def offer(self, number: int, raw: str | bytes, now: float) -> bool:
+        """Add a frame if there is room; say whether there was."""
+        items = self.items
+        if len(items) >= MAX_INPUTS or self._bytes >= MAX_INPUT_BYTES:
+            return False
         items.append((number, raw, now))
         self._bytes += len(raw)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+        return True
 
     def take(self) -> Item | None:
         """Remove the oldest; ``None`` if there is none."""
@@ -55,10 +64,16 @@ class InputQueue:
         item = items.popleft()
         if len(item) == 3:  # noqa: PLR2004 - a frame
             self._bytes -= len(item[1])
-        low = len(items) <= MAX_INPUTS // 2 and self._bytes <= MAX_INPUT_BYTES // 2
-        if low and not self._room.is_set():
-            self._room.set()
+        if self._full:
+            self._make_room()
         return item
+
+    def _make_room(self) -> None:
+        """Read the sockets again once half of what waited is gone."""
+        few = len(self.items) <= MAX_INPUTS // 2
+        if few and self._bytes <= MAX_INPUT_BYTES // 2:
+            self._full = False
+            self._room.set()
 
     async def wait(self, seconds: float | None) -> None:
         """Sleep until something is put or woken, or for so long."""

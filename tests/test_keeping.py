@@ -109,6 +109,9 @@ class FakeHost:
     def put(self, given, at):
         self.inputs.append((at, given))
 
+    def offer(self, number, raw):
+        return False
+
     async def put_frame(self, number, raw):
         self.frames.append((number, raw))
 
