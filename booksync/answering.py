@@ -110,8 +110,11 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - nor must what it answers
             return self._malformed(symbol, reason_of(error), None)
         outputs: list[Output] = []
+        several = symbol in self._shelf.arbiters
         for sync in self._shelf.of(symbol):
-            outputs += self._noted(sync, sync.audit(snapshot, now))
+            # One of several lines may have asked for itself alone.
+            if sync.remembers or not several:
+                outputs += self._noted(sync, sync.audit(snapshot, now))
         return outputs
 
     def failed(self, given: inputs.Failed, now: float) -> list[Output]:

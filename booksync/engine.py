@@ -64,6 +64,8 @@ RESUBSCRIPTIONS = 3
 STRANGERS = 10_000
 #: Characters of a symbol that are.
 SYMBOL = 64
+#: Part of the known window that must be left ahead of the best price.
+REFRESH = 0.5
 
 
 def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
@@ -88,6 +90,7 @@ def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
         "checksum": venue.checksum if facts.checksum is not None else None,
         "checksum_levels": venue.checksum_levels,
         "answer_wait": 10.0 if facts.source is Source.REQUEST else None,
+        "refresh": REFRESH if facts.source is Source.REST else None,
         "newest": facts.source is Source.EVERY_FRAME,
     }
     unknown = overrides.keys() - set(Policy.__struct_fields__)

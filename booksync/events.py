@@ -17,6 +17,7 @@ from booksync.states import Cause, Scope
 __all__ = [
     "Audited",
     "Changed",
+    "Check",
     "Command",
     "Desynced",
     "Drift",
@@ -251,6 +252,18 @@ class Resubscribe(_Of, frozen=True, gc=False):
     attempt: int = 0
 
 
+class Check(_Of, frozen=True, gc=False):
+    """
+    Command: fetch a snapshot to compare the live book with, if there is room for it.
+
+    It may be left undone: where it still matters, it is asked for again.
+
+    Args:
+        symbol: Whose.
+
+    """
+
+
 class Reconnect(Struct, frozen=True, gc=False):
     """Command: close this connection and open another."""
 
@@ -278,5 +291,5 @@ Event = (
     | Resumed
     | Rejected
 )
-Command = FetchSnapshot | Resubscribe | Reconnect | Send
+Command = FetchSnapshot | Check | Resubscribe | Reconnect | Send
 Output = Event | Command

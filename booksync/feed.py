@@ -31,6 +31,8 @@ from booksync.errors import (
 )
 from booksync.events import (
     Changed,
+    Check,
+    Command,
     Desynced,
     Event,
     FetchSnapshot,
@@ -263,6 +265,7 @@ class Feed:
         self._commands: dict[type, Callable[[Any], None]] = {
             Send: self._do_send,
             FetchSnapshot: self._do_fetch,
+            Check: self._do_check,
             Resubscribe: self._do_resubscribe,
             Reconnect: self._do_reconnect,
             Rejected: self._do_reject,
@@ -745,7 +748,7 @@ class Feed:
             command = self._commands.get(type(output))
             if command is not None:
                 command(output)
-            if not isinstance(output, Send | FetchSnapshot | Resubscribe | Reconnect):
+            if not isinstance(output, Command):
                 self._events.add(output)
 
     # -- commands -------------------------------------------------------------------
@@ -763,6 +766,10 @@ class Feed:
             self._fetcher.ask(command)
         else:
             self._later(command.at, Asked(command.symbol, command.request))
+
+    def _do_check(self, command: Check) -> None:
+        if self._fetcher is not None:
+            self._fetcher.audit(command.symbol, self._group)
 
     def _do_resubscribe(self, command: Resubscribe) -> None:
         self._later(command.at, Resubscribed(command.symbol))

@@ -63,6 +63,10 @@ class Policy(Struct, frozen=True, kw_only=True):
             any. The next message that fits makes it live again.
         ring: Recent deltas remembered, so that an audit's snapshot can be brought
             forward; 0 where nothing is audited.
+        refresh: Part of the room between the best price and the edge of the known
+            window that must be left; when less is, a snapshot is asked for beside the
+            live book, and widens the window. ``None``: never.
+        refresh_pause: Seconds between two such questions, at least.
         old_snapshots: Snapshots in a row that are older than the buffer, after which
             the buffer is given up: the numbers started again.
         retry_min: Seconds before the second attempt at a snapshot; doubles.
@@ -88,6 +92,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     max_levels: int = 500_000
     max_age: float | None = None
     ring: int = 0
+    refresh: float | None = None
+    refresh_pause: float = 30.0
     old_snapshots: int = 5
     retry_min: float = 0.25
     retry_max: float = 30.0

@@ -28,9 +28,11 @@ from collections.abc import Sequence
 
 from booksync.auditing import Former, audit
 from booksync.book import Book
+from booksync.edge import Edge
 from booksync.errors import MalformedMessage
 from booksync.events import (
     Changed,
+    Check,
     Desynced,
     Drift,
     FetchSnapshot,
@@ -50,6 +52,12 @@ from booksync.states import FAULTS, TRANSITIONS, Cause, Relation, Scope, State, 
 from booksync.status import Counts, Ledger, Status
 
 __all__ = ["TRANSITIONS", "Policy", "Relation", "Synchronizer", "Way", "relate"]
+
+
+#: Deltas between two looks at the edge of the window.
+LOOK = 64
+#: Recent deltas that a book remembers while it waits for an answer.
+RECENT = 256
 
 
 class Synchronizer:
@@ -128,7 +136,11 @@ class Synchronizer:
         # The withheld book is one that was served: its drift is worth a report.
         self._served = False
         self._former: Former | None = None
-        self._ring: deque[Delta] = deque(maxlen=self.policy.ring)
+        self._ring: deque[Delta] = deque(maxlen=self.policy.ring or RECENT)
+        #: Whether recent deltas are remembered, so that an audit can be decided.
+        self.remembers = self.policy.ring > 0
+        part, pause = self.policy.refresh, self.policy.refresh_pause
+        self._edge = None if part is None else Edge(part, pause)
         # A snapshot ahead of the book: to be compared once the book is there.
         self._ahead: Snapshot | None = None
         self.book.withhold(self.cause.value)
@@ -292,6 +304,7 @@ class Synchronizer:
             self._ring,
             exact_overlap=self.policy.exact_overlap,
         )
+        self._remember_no_more()
         if event.verdict is Verdict.INCONCLUSIVE:
             self.counts.inconclusive += 1
             return [event]
@@ -300,6 +313,7 @@ class Synchronizer:
             return [event, *self._desync(Cause.DRIFT, now)]
         self.book.adopt(shadow)
         self._room = 0
+        self._see_edge()
         self.overlap = False
         return [event]
 
@@ -400,9 +414,11 @@ class Synchronizer:
         if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
             return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
         self._time = delta.time
-        if self.policy.ring:
+        if self.remembers:
             self._ring.append(delta)
         changed: list[Output] = [Changed(self.symbol, message=delta)]
+        if self.counts.applied % LOOK == 0:
+            changed += self._look(now)
         if self._crossed or self.book.crossed:
             changed += self._watch(now)
         return changed
@@ -584,7 +600,8 @@ class Synchronizer:
                 return self._refuse(str(error), now)
             self.counts.applied += 1
             self._time = delta.time
-            self._ring.append(delta)
+            if self.remembers:
+                self._ring.append(delta)
             if not self._checksum_agrees(delta.checksum):
                 return self._desync(Cause.CHECKSUM, now)
             joined = True
@@ -615,6 +632,7 @@ class Synchronizer:
         self._move(Cause.JOINED, now)
         self._settled = not self._fresh
         self.book.reveal()
+        self._see_edge()
         drift = self._drift(now)
         self.ledger.synced(now)
         synced = Synced(
@@ -632,6 +650,25 @@ class Synchronizer:
         if former is None or self.ledger.since is None:
             return None
         return former.drift(self.book, now - self.ledger.since)
+
+    # -- the window ---------------------------------------------------------------
+
+    def _see_edge(self) -> None:
+        if self._edge is not None:
+            self._edge.known(self.book)
+
+    def _look(self, now: float) -> list[Output]:
+        """Ask for a snapshot beside the live book when its window runs short."""
+        if self._edge is None or not self._edge.near(self.book, now):
+            return []
+        self.remembers = True
+        return [Check(self.symbol)]
+
+    def _remember_no_more(self) -> None:
+        """Forget recent deltas, unless audits come at any time."""
+        if not self.policy.ring:
+            self.remembers = False
+            self._ring.clear()
 
     # -- trust --------------------------------------------------------------------
 
@@ -715,6 +752,7 @@ class Synchronizer:
         self._fresh = self._settled = self._waiting = self._aged = False
         self._ahead = None
         self._ring.clear()
+        self._remember_no_more()
         self._quiet_at = self._snapshot_at = self._crossed_at = None
         self._crossed = self._stale = 0
         self.dirty = True

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from booksync.events import Audited, Desynced, Drift, FetchSnapshot, Synced, Verdict
+from booksync.events import (
+    Audited,
+    Check,
+    Desynced,
+    Drift,
+    FetchSnapshot,
+    Synced,
+    Verdict,
+)
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
 from booksync.states import Cause
@@ -225,3 +233,87 @@ def test_only_the_best_levels_are_read():
     other = [(price, "2") for price, _ in bids]
     (event,) = sync.receive_snapshot(Snapshot("X", 9, other, ask), now=4.0)
     assert event.drift == Drift(compared=201, differing=200, seconds=2.0)
+
+
+# -- the window ------------------------------------------------------------------------
+
+
+LEVELS = [(str(100 - n), "1") for n in range(10)]
+
+
+def near_the_edge(**policy):
+    """A live book at 64 whose best bid came from 100 to 93; its window ends at 91."""
+    sync = Synchronizer("X", Policy(refresh=0.5, refresh_pause=30.0, **policy))
+    sync.connected(now=0.0)
+    sync.receive(delta(-1, 0), now=0.0)
+    made = Snapshot("X", 0, LEVELS, [("101", "1")], depth=10)
+    sync.receive_snapshot(made, now=0.0, request=1)
+    assert sync.book.window.bid == 91
+    gone = [(price, "0") for price, _ in LEVELS[:7]]
+    for n in range(63):
+        outputs = sync.receive(delta(n, n + 1, gone), now=1.0)
+        assert [type(e).__name__ for e in outputs] == ["Changed"]
+    outputs = sync.receive(delta(63, 64, gone), now=1.0)
+    assert outputs[1:] == [Check("X")]
+    return sync
+
+
+def below(sequence):
+    bids = [(str(93 - n), "1") for n in range(10)]
+    return Snapshot("X", sequence, bids, [("101", "1")], depth=10)
+
+
+def test_match_widens_the_window_of_a_book_that_stays_live():
+    sync = near_the_edge()
+    for n in range(64, 70):  # while the answer is on its way
+        sync.receive(delta(n, n + 1, [("93", str(n))]), now=1.0)
+    (event,) = sync.audit(below(64), now=1.5)
+    assert event.verdict is Verdict.MATCHED
+    assert sync.live
+    assert (sync.book.window.bid, sync.book.sequence) == (84, 70)
+    assert sync.book.size_at("bid", 93) == 69
+
+
+def test_window_is_asked_for_once_until_the_pause_is_over():
+    sync = near_the_edge()
+    found = [sync.receive(delta(n, n + 1), now=30.9) for n in range(64, 64 + 64)]
+    assert not any(Check("X") in outputs for outputs in found)
+    found = [sync.receive(delta(n, n + 1), now=31.0) for n in range(128, 128 + 64)]
+    assert [Check("X") in outputs for outputs in found] == [False] * 63 + [True]
+
+
+def test_wider_window_is_not_asked_for_again():
+    sync = near_the_edge()
+    sync.audit(below(64), now=1.5)
+    for n in range(64, 64 + 128):
+        assert Check("X") not in sync.receive(delta(n, n + 1), now=99.0)
+
+
+def test_snapshot_that_differs_near_the_edge_costs_a_resync():
+    sync = near_the_edge()
+    made = Snapshot("X", 64, [("93", "9")], [("101", "1")], depth=10)
+    (event, *rest) = sync.audit(made, now=1.5)
+    assert event.verdict is Verdict.DIFFERING
+    assert Desynced("X", Cause.DRIFT) in rest
+
+
+def test_deltas_are_remembered_only_while_an_answer_is_awaited():
+    sync = near_the_edge()
+    assert sync.remembers
+    sync.audit(below(64), now=1.5)
+    assert not sync.remembers
+    sync = near_the_edge()
+    sync.disconnected(now=2.0)
+    assert not sync.remembers
+    assert near_the_edge(ring=8).remembers
+
+
+def test_policy_without_refresh_never_asks():
+    sync = Synchronizer("X", Policy())
+    sync.connected(now=0.0)
+    sync.receive(delta(-1, 0), now=0.0)
+    made = Snapshot("X", 0, LEVELS, [("101", "1")], depth=10)
+    sync.receive_snapshot(made, now=0.0, request=1)
+    gone = [(price, "0") for price, _ in LEVELS[:9]]
+    for n in range(128):
+        assert Check("X") not in sync.receive(delta(n, n + 1, gone), now=1.0)

@@ -646,6 +646,25 @@ async def test_audit_finds_a_book_that_went_wrong_unseen():
         assert feed.status("BTCUSDT").counts.resyncs == 1
 
 
+async def test_window_is_refreshed_while_the_book_stays_live():
+    exchange = Exchange(["BTCUSDT"], seed=1, levels=300)
+    async with running(exchange=exchange, depth=100) as (feed, server, _):
+        await all_live(feed, server)
+        book = feed["BTCUSDT"]
+        edge, asked = book.window.ask, len(server.requests)
+        for price, _ in book.asks()[:80]:  # somebody buys all of these
+            exchange.set("BTCUSDT", "ask", f"{price:f}", "0")
+        seen = await until(feed, is_a(Audited, "BTCUSDT"), server)
+        assert {type(e) for e in seen} == {Changed, Audited}
+        assert seen[-1].verdict is Verdict.MATCHED
+        assert book.window.ask > edge
+        assert len(server.requests) == asked + 1
+        _, truth = exchange.truth_at("BTCUSDT", book.sequence)
+        known = {p: s for p, s in truth.items() if p <= book.window.ask}
+        assert dict(book.asks()) == known
+        assert max(known) > edge
+
+
 async def test_audits_need_snapshots():
     with pytest.raises(ConfigurationError, match="audit_every"):
         connect("okx", "BTC-USDT", audit_every=10.0)
