@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import pkgutil
 import platform
@@ -15,12 +16,15 @@ from typing import Any
 import benchmarks
 
 NOT_BENCHMARKS = {"workload", "readme", "__main__"}
+#: Run only when named.
+LONG = {"faults", "soak"}
 
 
 def names() -> list[str]:
+    """Benchmarks that run unless others are named."""
     found = (info.name for info in pkgutil.iter_modules(benchmarks.__path__))
     return sorted(
-        name for name in found if name not in NOT_BENCHMARKS and name[0] != "_"
+        name for name in found if name not in NOT_BENCHMARKS | LONG and name[0] != "_"
     )
 
 
@@ -58,11 +62,13 @@ def show(record: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    known = names()
+    known = [*names(), *sorted(LONG)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="*", help=f"any of: {', '.join(known)}")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--rounds", type=int, help="rounds of each measurement")
+    parser.add_argument("--only", help="faults: cases whose name contains this")
+    parser.add_argument("--frames", type=int, help="soak: how many frames")
     given = parser.parse_args()
     unknown = set(given.name) - set(known)
     if unknown:
@@ -71,11 +77,17 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    settings = {} if given.rounds is None else {"rounds": given.rounds}
+    wanted = {"rounds": given.rounds, "only": given.only, "frames": given.frames}
     print(json.dumps(machine()), file=sys.stderr)
     try:
-        for name in given.name or known:
+        for name in given.name or names():
             module = importlib.import_module(f"benchmarks.{name}")
+            takes = inspect.signature(module.run).parameters
+            settings = {
+                key: value
+                for key, value in wanted.items()
+                if key in takes and value is not None
+            }
             for record in module.run(**settings):
                 line = json.dumps(record) if given.json else show(record)
                 print(line, flush=True)
