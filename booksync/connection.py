@@ -17,6 +17,42 @@ KNOWN_SECONDS = 10.0
 PAUSES = 60.0
 
 
+class Pace:
+    """How often something was heard, and the longest pause that it made lately."""
+
+    __slots__ = ("count", "heard", "longest", "opened", "paused_since", "previous")
+
+    def __init__(self, now: float) -> None:
+        self.opened = self.heard = self.paused_since = now
+        self.count = 0
+        #: The longest pause, lately and before that.
+        self.longest = self.previous = 0.0
+
+    def beat(self, now: float) -> None:
+        """Something was heard."""
+        pause = now - self.heard
+        if pause > self.longest:  # noqa: PLR1730 - half the price of max(), each frame
+            self.longest = pause
+        self.heard = now
+        self.count += 1
+
+    def patience(self) -> float | None:
+        """
+        Seconds of silence that are no wonder; ``None`` while the pace is not known.
+
+        An active connection that falls silent is dead long before a quiet one may be
+        called so: what counts is its own pace, and the longest pause it made lately.
+        """
+        if self.heard - self.paused_since > PAUSES:
+            self.paused_since = self.heard
+            self.previous, self.longest = self.longest, 0.0
+        lived = self.heard - self.opened
+        if self.count < KNOWN_FRAMES or lived < KNOWN_SECONDS:
+            return None
+        usual = 20 * lived / self.count
+        return max(STALL, usual, 2 * max(self.longest, self.previous))
+
+
 class Connection:
     """One connection's books and its venue memory."""
 
@@ -24,15 +60,11 @@ class Connection:
         "ack_at",
         "books",
         "closing",
+        "data",
         "ended",
-        "frames",
-        "heard",
         "line",
-        "longest",
         "number",
-        "opened",
-        "paused_since",
-        "previous",
+        "pulse",
         "resubscribing",
         "session",
         "strangers",
@@ -43,12 +75,11 @@ class Connection:
         self.number = number
         self.line = 0
         self.session = session
-        self.opened = self.heard = self.paused_since = now
-        self.frames = 0
+        #: Of all frames, and of those with a message for a book: heartbeats may go on
+        #: where nothing else does.
+        self.pulse, self.data = Pace(now), Pace(now)
         #: Messages for symbols that were not subscribed here.
         self.strangers = 0
-        #: The longest pause between two frames, lately and before that.
-        self.longest = self.previous = 0.0
         self.books: dict[str, Synchronizer] = {}
         #: Subscribed, but nothing has confirmed it.
         self.waiting: set[str] = set()
@@ -59,18 +90,19 @@ class Connection:
         self.ended: set[str] = set()
         self.closing = False
 
-    def patience(self, limit: float) -> float:
-        """
-        Seconds of silence that this connection is allowed, at most ``limit``.
+    def another_pace(self, now: float) -> None:
+        """Forget the pace: the connection carries less from now on."""
+        self.pulse, self.data = Pace(now), Pace(now)
 
-        An active connection that falls silent is dead long before a quiet one may be
-        called so: what counts is its own pace, and the longest pause it made lately.
+    def silent_at(self, limit: float) -> float:
         """
-        if self.heard - self.paused_since > PAUSES:
-            self.paused_since = self.heard
-            self.previous, self.longest = self.longest, 0.0
-        lived = self.heard - self.opened
-        if self.frames < KNOWN_FRAMES or lived < KNOWN_SECONDS:
-            return limit
-        usual = 20 * lived / self.frames
-        return min(limit, max(STALL, usual, 2 * max(self.longest, self.previous)))
+        Say when this connection is dead if nothing is heard until then.
+
+        Args:
+            limit: Seconds of silence after which any connection is.
+
+        """
+        pulse = self.pulse.patience()
+        ends = self.pulse.heard + (limit if pulse is None else min(limit, pulse))
+        data = self.data.patience()
+        return ends if data is None else min(ends, self.data.heard + data)

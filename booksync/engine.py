@@ -225,11 +225,7 @@ class Engine:
         if at is None:
             self.counts.late_frames += 1
             return []
-        pause = now - at.heard
-        if pause > at.longest:  # noqa: PLR1730 - half the price of max(), each frame
-            at.longest = pause
-        at.heard = now
-        at.frames += 1
+        at.pulse.beat(now)
         self.counts.frames += 1
         try:
             messages = self._parse(raw, at.session)
@@ -242,6 +238,7 @@ class Engine:
             delta = messages[0]
             sync = at.books.get(delta.symbol)
             if sync is not None:
+                at.data.beat(now)
                 outputs = sync.receive(delta, now)
                 if sync.dirty:
                     self.shelf.note(sync)
@@ -256,7 +253,7 @@ class Engine:
         due = [] if first is None else [first]
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
-                due.append(at_.heard + at_.patience(self.silence))
+                due.append(at_.silent_at(self.silence))
             if at_.ack_at is not None:
                 due.append(at_.ack_at)
         return min(due, default=None)
@@ -269,7 +266,7 @@ class Engine:
         for at in list(self.connections.values()):
             if at.ack_at is not None and now >= at.ack_at:
                 outputs += self._start_all(at, now)
-            silent = now >= at.heard + at.patience(self.silence)
+            silent = now >= at.silent_at(self.silence)
             if silent and at.books and not at.closing:
                 for sync in at.books.values():
                     outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
@@ -333,6 +330,7 @@ class Engine:
             if at.books.pop(symbol, None) is not None:
                 at.waiting.discard(symbol)
                 at.ended.add(symbol)
+                at.another_pace(now)
                 frames = self.venue.unsubscribe((symbol,), at.session, now)
                 outputs.append(Send(at.number, tuple(frames)))
         return outputs
@@ -437,8 +435,11 @@ class Engine:
 
     def _on_halted(self, at: Connection, message: Halted, now: float) -> list[Output]:
         sync = at.books.get(message.symbol)
+        if sync is None:
+            return []
+        at.another_pace(now)
         said = Halted(message.symbol, legible(message.reason))
-        return [] if sync is None else self._noted(sync, sync.halted(said, now))
+        return self._noted(sync, sync.halted(said, now))
 
     def _on_resumed(self, at: Connection, message: Resumed, now: float) -> list[Output]:
         sync = at.books.get(message.symbol)
@@ -463,6 +464,7 @@ class Engine:
             if at.strangers > STRANGERS:
                 return None, self._give_up(at, Cause.MALFORMED)
             return None, self._malformed(symbol, "not subscribed here", at.number)
+        at.data.beat(now)
         return sync, self._start(at, symbol, now) if at.waiting else []
 
     def _start(self, at: Connection, symbol: str, now: float) -> list[Output]:

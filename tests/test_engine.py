@@ -317,7 +317,7 @@ def test_hopeless_resubscription_ends_in_a_reconnect():
     outputs = engine.frame(1, say(Delta("X", 11, 12, [], [])), 1.0)
     seen = []
     for _ in range(10):
-        engine.connections[1].heard = engine.deadline()  # not silent
+        engine.connections[1].pulse.heard = engine.deadline()  # not silent
         outputs = engine.tick(engine.deadline())
         seen += kinds(outputs)
         if "Reconnect" in seen:
@@ -472,6 +472,38 @@ def test_connection_that_paused_before_may_pause_again():
     now += 2.4
     engine.frame(1, say(Delta("X", 210, 211, [], [])), now)
     assert engine.deadline() - now == pytest.approx(4.8)
+
+
+def test_heartbeats_do_not_hide_that_the_books_fell_silent():
+    engine, now = paced(0.1)
+    for _ in range(4):
+        now += 0.5
+        assert not engine.frame(1, say(), now)
+    assert engine.deadline() - now <= 1.0
+    assert kinds(engine.tick(now + 1.0)) == ["Desynced", "Reconnect"]
+
+
+def test_heartbeats_keep_a_connection_whose_books_are_quiet():
+    engine, now = paced(20.0)
+    for _ in range(40):
+        now += 1.0
+        engine.frame(1, say(), now)
+        assert not engine.tick(now)
+    assert engine.deadline() > now
+
+
+@pytest.mark.parametrize("end", ["removed", "halted"])
+def test_connection_that_carries_less_has_another_pace(end):
+    engine = live(toy(), "X", "Y")
+    now = 0.0
+    for n in range(200):
+        now += 0.1
+        engine.frame(1, say(Delta("X", 10 + n, 11 + n, [], [])), now)
+    if end == "removed":
+        engine.take(inputs.Removed("X"), now)
+    else:
+        engine.frame(1, say(Halted("X", "lunch")), now)
+    assert engine.deadline() - now == 30.0
 
 
 def test_new_connection_has_no_pace_yet():
