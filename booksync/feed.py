@@ -796,6 +796,8 @@ class Feed:
 
     def _do_synced(self, event: Synced) -> None:
         self._reached = True
+        if self._fetcher is not None:
+            self._fetcher.joined(event.symbol)
         for keeper in self._keepers:
             keeper.progress = keeper.progress or event.symbol in keeper.symbols
 

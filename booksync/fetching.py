@@ -113,8 +113,12 @@ class Fetcher:
         self._commands.pop(symbol, None)
         self.reads.discard(symbol)
 
+    def joined(self, symbol: str) -> None:
+        """Note that the book of ``symbol`` is live."""
+        self.queue.joined(self, symbol, self._clock())
+
     def expected(self, symbol: str, now: float) -> float | None:
-        """Seconds until the snapshot of ``symbol`` is expected, if one is asked for."""
+        """Seconds until ``symbol`` is expected to be live, if one is asked for."""
         return self.queue.expected(self, symbol, now)
 
     @property

@@ -15,7 +15,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Hashable
+from collections import deque
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple, Protocol
 
 from booksync.budget import Budget
@@ -28,8 +29,8 @@ HEAD_START = 3600.0
 AT_ONCE = 8
 #: Seconds that an answer takes, until one has come.
 FIRST_JOURNEY = 0.25
-#: How much of the newest journey the expected one takes over.
-FRESHNESS = 0.25
+#: Newest durations whose median is expected next: one that is odd changes nothing.
+MEMORY = 15
 #: Tickets that were replaced and are still held.
 SLACK = 1_000
 #: A forecast holds so many seconds for each ticket in it, and never less than one.
@@ -82,8 +83,10 @@ class Scheduler:
 
     def __init__(self, budget: Budget, *, at_once: int = AT_ONCE) -> None:
         self.budget = budget
-        #: Seconds that an answer takes, lately.
-        self.journey = FIRST_JOURNEY
+        # Seconds from sending to the answer, and from there until the book is live.
+        self._journeys: deque[float] = deque([FIRST_JOURNEY], maxlen=MEMORY)
+        self._joins: deque[float] = deque([0.0], maxlen=MEMORY)
+        self._answered: dict[tuple[Owner, str], float] = {}
         self._at_once = at_once
         self._order = itertools.count()
         self._owners: set[Owner] = set()
@@ -94,7 +97,6 @@ class Scheduler:
         self._later: list[tuple[float, Ticket]] = []
         self._ready: list[Ticket] = []
         self._under_way: dict[Ticket, float] = {}
-        self._answered = False
         self._forecast: dict[tuple[Owner, str], float] = {}
         self._forecast_until = -math.inf
 
@@ -108,8 +110,9 @@ class Scheduler:
         """Forget an owner and all that it asked for."""
         self._owners.discard(owner)
         for whose in [whose for whose in self._since if whose[0] is owner]:
-            self._waiting.pop(whose, None)
-            del self._since[whose]
+            self.forget(*whose)
+        for whose in [whose for whose in self._answered if whose[0] is owner]:
+            del self._answered[whose]
         self._changed()
 
     def ask(
@@ -119,6 +122,7 @@ class Scheduler:
         place = due, next(self._order)
         since, order = min(place, self._since.get((owner, symbol), place))
         self._since[owner, symbol] = since, order
+        self._answered.pop((owner, symbol), None)
         key = since - (HEAD_START if read else 0.0)
         ticket = Ticket(key, order, due, owner, symbol, weight)
         self._waiting[ticket.whose] = ticket
@@ -144,6 +148,7 @@ class Scheduler:
         """Take the ticket back for good."""
         self.withdraw(owner, symbol)
         self._since.pop((owner, symbol), None)
+        self._answered.pop((owner, symbol), None)
 
     def waiting(self, owner: Owner) -> int:
         """Tickets of ``owner`` that wait. O(n)."""
@@ -185,10 +190,15 @@ class Scheduler:
         """Note that what was sent is answered, or given up."""
         sent = self._under_way.pop(ticket)
         self.budget.settle(ticket.weight, now)
-        share = FRESHNESS if self._answered else 1.0
-        self.journey += share * (now - sent - self.journey)
-        self._answered = True
+        self._journeys.append(now - sent)
+        self._answered[ticket.whose] = now
         self._changed()
+
+    def joined(self, owner: Owner, symbol: str, now: float) -> None:
+        """Note that the book is live."""
+        answered = self._answered.pop((owner, symbol), None)
+        if answered is not None:
+            self._joins.append(now - answered)
 
     def stop(self, seconds: float, now: float) -> None:
         """Send nothing for so long."""
@@ -230,25 +240,30 @@ class Scheduler:
 
     def expected(self, owner: Owner, symbol: str, now: float) -> float | None:
         """
-        Seconds until the answer for ``symbol`` is expected; ``None`` if none is asked.
+        Seconds until ``symbol`` is expected to be live; ``None`` if none is asked.
 
         O(1), but for a forecast every second at most: O(n log n) for n tickets.
         """
-        whose = (owner, symbol)
-        if whose in self._waiting and now >= self._forecast_until:
-            self._forecast = self.forecast(now)
-            count = len(self._forecast)
-            self._forecast_until = now + max(1.0, count * FORECAST_AGE)
+        answer = self._answer_at((owner, symbol), now)
+        return None if answer is None else max(0.0, answer + usual(self._joins) - now)
+
+    def _answer_at(self, whose: tuple[Owner, str], now: float) -> float | None:
+        """When the answer came, or is expected."""
         if whose in self._waiting:
-            return max(0.0, self._forecast.get(whose, now) - now)
-        under_way = list(self._under_way.items())
-        sent = [at for ticket, at in under_way if ticket.whose == whose]
-        return max(0.0, sent[0] + self.journey - now) if sent else None
+            if now >= self._forecast_until:
+                self._forecast = self.forecast(now)
+                count = len(self._forecast)
+                self._forecast_until = now + max(1.0, count * FORECAST_AGE)
+            return self._forecast.get(whose, now)
+        for ticket, sent in list(self._under_way.items()):
+            if ticket.whose == whose:
+                return max(now, sent + usual(self._journeys))
+        return self._answered.get(whose)
 
     def forecast(self, now: float) -> dict[tuple[Owner, str], float]:
         """When each ticket that waits is expected to be answered. O(n log n)."""
-        ahead = self._copy()
-        ends = [(max(now, at + self.journey), t) for t, at in self._under_way.items()]
+        ahead, journey = self._copy(), usual(self._journeys)
+        ends = [(max(now, at + journey), t) for t, at in ahead._under_way.items()]  # noqa: SLF001
         heapq.heapify(ends)
         found: dict[tuple[Owner, str], float] = {}
         while ahead._waiting:  # noqa: SLF001 - a copy of itself
@@ -257,8 +272,8 @@ class Scheduler:
                 ahead.done(ticket, at)
             pause = ahead._take(ahead._head(now), now)  # noqa: SLF001
             if isinstance(pause, Ticket):
-                heapq.heappush(ends, (now + self.journey, pause))
-                found[pause.whose] = now + self.journey
+                heapq.heappush(ends, (now + journey, pause))
+                found[pause.whose] = now + journey
                 continue
             steps = [] if pause is None else [now + pause]
             steps += [ends[0][0]] if ends else []
@@ -272,3 +287,9 @@ class Scheduler:
         made._later, made._ready = list(self._later), list(self._ready)
         made._under_way = dict(self._under_way)
         return made
+
+
+def usual(durations: Iterable[float]) -> float:
+    """Return the median of them, the upper of two."""
+    found = sorted(durations)
+    return found[len(found) // 2]

@@ -1,5 +1,5 @@
 """
-A thousand books disconnected at once: a whole feed, on a virtual clock.
+A thousand books disconnected at once: a whole feed, on a virtual clock and live.
 
 The venue allows 6,000 weight a minute and charges 250 for a snapshot, so that the last
 book waits for 40 minutes. Weight is counted where the venue may count it: at any moment
@@ -14,11 +14,16 @@ import itertools
 import json
 import random
 
+import pytest
+
+from booksync.budget import Budget
 from booksync.errors import BookNotLive, TransportError
 from booksync.events import Synced
 from booksync.feed import connect
 from booksync.states import State
-from booksync.transport import Answer
+from booksync.testing import Budget as Allowance
+from booksync.testing import Exchange, serve
+from booksync.transport import Answer, Transport
 from tests.virtual import run
 
 COUNT, WEIGHT, LIMIT, WINDOW = 1_000, 250, 6_000, 60.0
@@ -202,3 +207,76 @@ def test_a_thousand_books_disconnected_at_once_recover_within_the_budget():
         assert max(made.live_at.values()) - started < windows * (WINDOW + 2)
 
     run(main())
+
+
+class Counting(Transport):
+    """Keeps the order in which requests are sent."""
+
+    def rest(self, base):
+        rest = super().rest(base)
+        whole, self.sent = rest.request, []
+
+        async def request(asked):
+            self.sent.append(asked.params["symbol"])
+            return await whole(asked)
+
+        rest.request = request
+        return rest
+
+
+async def recovery(feed, server):
+    """Cut all connections; when each book was live again, and what was expected."""
+    for first in SYMBOLS[::200]:
+        server.faults.inject("cut_1006", symbol=first)
+    server.step(3)
+    live_at, told = dict.fromkeys(SYMBOLS, 0.0), []
+    while min(live_at.values()) == 0:
+        await asyncio.sleep(0.01)
+        for status in feed.statuses():
+            if status.state is State.LIVE:
+                live_at[status.symbol] = live_at[status.symbol] or now()
+                continue
+            live_at[status.symbol] = 0.0  # the cut comes after a moment
+            if status.live_in is not None:
+                told.append((now(), status.symbol, status.live_in))
+    return live_at, told
+
+
+@pytest.mark.anyio
+async def test_the_same_live_over_loopback():
+    """Weight 5, and what a minute allows in three seconds: two windows of it."""
+    limit, window = 3_000, 3.0
+    exchange = Exchange(SYMBOLS, seed=3, levels=5, rate=20, interval=1.0)
+    allowance, budget = Allowance(limit, window=window), Budget(limit, window)
+    transport = Counting(timeout=60.0)
+    async with serve(exchange, flow=False, messages=None, budget=allowance) as server:
+        feed = connect(
+            "binance", *SYMBOLS, depth=100, conflate=True, silence=1e9,
+            ws_url=server.ws_url, rest_url=server.rest_url,
+            budget=budget, transport=transport,
+        )  # fmt: skip
+        async with feed:
+            await feed.live(timeout=100.0)
+            for symbol in READ:
+                feed[symbol]
+            # Somebody else has just used it all up: everybody has to wait.
+            allowance.charge(limit - allowance.used)
+            budget.observe(limit, feed.clock())
+            server.requests.clear()
+            transport.sent.clear()
+            live_at, told = await recovery(feed, server)
+    assert allowance.most <= limit
+    asked = [request for request in server.requests if request.symbol]
+    assert {request.status for request in asked} == {200}
+    assert sorted(transport.sent) == sorted(SYMBOLS)
+    # A connection opens when it opens: nearly in order.
+    assert set(transport.sent[: len(READ) + 8]) > set(READ)
+    # Once all have asked; loopback may lose a packet, and find out a second later.
+    end = max(live_at.values())
+    late = [each for each in told if end - each[0] < 3.0]
+    wrong = sum(
+        abs(left - (live_at[symbol] - at)) > max(0.2 * (live_at[symbol] - at), 1.0)
+        for at, symbol, left in late
+    )
+    assert wrong <= 0.1 * len(late)
+    assert len(late) > COUNT

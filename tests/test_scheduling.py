@@ -56,6 +56,7 @@ class Clock:
 
     def _answer(self, ticket):
         self.queue.done(ticket, self.now)
+        self.queue.joined(ME, ticket.symbol, self.now)
         self.answered[ticket.symbol] = self.now
 
     def _send(self):
@@ -372,6 +373,33 @@ def test_request_on_its_way_is_expected_in_what_is_left_of_the_usual_time():
     clock.at(22.0, lambda: clock.ask("C", due=25.0))
     told = check(clock, [23.0], ["A", "B", "C"], grain=0.01)
     assert told == [(23.0, "B", 5.0), (23.0, "C", 10.0)]
+
+
+def test_time_from_the_answer_to_a_live_book_is_expected_too():
+    clock = Clock(journey=lambda _: 2.0)
+    queue = clock.queue
+    clock.ask("A")
+    ticket = queue.take(ME, 0.0)
+    queue.done(ticket, 2.0)
+    assert queue.expected(ME, "A", 2.5) == 0.0  # any moment
+    queue.joined(ME, "A", 5.0)
+    queue.joined(ME, "NEVER", 5.0)
+    assert queue.expected(ME, "A", 5.0) is None
+    clock.ask("B", due=5.0)
+    assert queue.expected(ME, "B", 5.0) == 5.0
+    queue.done(queue.take(ME, 5.0), 7.0)
+    assert queue.expected(ME, "B", 8.0) == 2.0
+    queue.forget(ME, "B")
+    assert queue.expected(ME, "B", 8.0) is None
+
+
+def test_one_slow_answer_changes_no_expectation():
+    clock = Clock(limit=10_000, journey=lambda t: 60.0 if t.symbol == "S9" else 0.5)
+    for n in range(40):
+        clock.at(float(n), lambda n=n: clock.ask(f"S{n}"))
+    clock.at(100.0, lambda: clock.ask("LAST"))
+    ((_, _, left),) = check(clock, [100.0], ["LAST"], grain=0.01)
+    assert left == 0.5
 
 
 def test_nothing_is_expected_of_what_is_not_asked_for():
