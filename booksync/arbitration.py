@@ -8,6 +8,10 @@ and nothing is mixed: what two lines cut differently cannot be put together.
 
 Where numbers cannot be compared across connections, the other line is a hot standby:
 it is served at once, with its own numbers.
+
+A line may get an *heir*: another connection that is to take its place before the venue
+ends it. The heir is served as soon as its book has reached what was last delivered, and
+the line it replaces stands by until :meth:`Arbiter.succeeded`.
 """
 
 from __future__ import annotations
@@ -43,19 +47,28 @@ class Arbiter:
         symbol: The venue's own spelling.
         lines: A synchronizer for each line.
         comparable: Sequences mean the same on every line.
+        ledger: What the user lost so far.
 
     """
 
     def __init__(
-        self, symbol: str, lines: Sequence[Synchronizer], *, comparable: bool
+        self,
+        symbol: str,
+        lines: Sequence[Synchronizer],
+        *,
+        comparable: bool,
+        ledger: Ledger | None = None,
     ) -> None:
         self.symbol = symbol
+        #: A synchronizer for each line; the heir of one of them is the last.
         self.lines = tuple(lines)
         #: The line that is served.
         self.active = 0
         self._comparable = comparable
         self._held: FrozenBook | None = None
-        self._ledger = Ledger()
+        self._ledger = ledger or Ledger()
+        #: The line that has an heir.
+        self._replaced: int | None = None
 
     # -- reading --------------------------------------------------------------------
 
@@ -99,8 +112,7 @@ class Arbiter:
         """Counts of all lines together."""
         total = Counts()
         for sync in self.lines:
-            for name, value in msgspec.structs.asdict(sync.status().counts).items():
-                setattr(total, name, getattr(total, name) + value)
+            total.add(sync.status().counts)
         return total
 
     @property
@@ -119,13 +131,70 @@ class Arbiter:
             state=self.state,
             sequence=self.book.sequence if self.live else None,
             waiting=self.waiting,
-            line=self.active,
+            line=self._named(self.active),
+            rotating=self._replaced is not None,
             lines=tuple(sync.state for sync in self.lines),
             counts=self.counts,
             withheld=self._ledger.withheld(now),
             desyncs_by=self._ledger.desyncs.copy(),
             resyncs_by=self.resyncs,
         )
+
+    # -- a line and its heir ---------------------------------------------------------
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the user lost, and for how long."""
+        return self._ledger
+
+    @property
+    def ready(self) -> bool:
+        """Whether the line that has an heir is needed no more."""
+        line = self._replaced
+        if line is None or self.waiting:
+            return False
+        if self.lines[line].state is State.OFFLINE:
+            return True
+        return self.lines[-1].live and self.active != line
+
+    def expect(self, line: int, heir: Synchronizer) -> None:
+        """Let ``heir`` take the place of ``line`` as soon as its book is as far."""
+        self.lines = (*self.lines, heir)
+        self._replaced = line
+
+    def succeeded(self, now: float) -> None:
+        """Put the heir in its place; what was there is withheld."""
+        line = self._replaced
+        if line is None:
+            return
+        heir, old = self.lines[-1], self.lines[line]
+        _absorb(heir, old, now)
+        lines = [heir if sync is old else sync for sync in self.lines[:-1]]
+        if self.active == len(self.lines) - 1:
+            self.active = line
+        self.lines, self._replaced = tuple(lines), None
+
+    def abandoned(self, now: float) -> None:
+        """Forget the heir, whose connection ended: the line itself goes on."""
+        line = self._replaced
+        if line is None:
+            return
+        _absorb(self.lines[line], self.lines[-1], now)
+        if self.active == len(self.lines) - 1:
+            self.active = line
+        self.lines, self._replaced = self.lines[:-1], None
+
+    def _named(self, line: int) -> int:
+        """Return a line's number as the user knows it: an heir has its line's."""
+        heir = self._replaced is not None and line == len(self.lines) - 1
+        return self._replaced if heir and self._replaced is not None else line
+
+    def _inherits(self, line: int) -> bool:
+        """Whether ``line`` is the heir of the line that is served, and as far."""
+        if self._replaced != self.active or line != len(self.lines) - 1:
+            return False
+        reached = self.lines[line].book.sequence >= self.sync.book.sequence
+        return reached or not self._comparable
 
     # -- deciding -------------------------------------------------------------------
 
@@ -161,7 +230,7 @@ class Arbiter:
     def _from_active(self, output: Output) -> list[Output]:
         if not isinstance(output, Desynced):
             return [output]
-        lost = LineLost(self.symbol, self.active, cause=output.cause)
+        lost = LineLost(self.symbol, self._named(self.active), cause=output.cause)
         other = self._whole()
         if other is None:
             return [output]
@@ -185,15 +254,15 @@ class Arbiter:
             if isinstance(output, Synced) and not self.live:
                 self.active = line
                 return [output]
-            return []
+            return self._switch(line) if self._inherits(line) else []
         return [output]
 
     def _other_lost(self, line: int, output: Desynced) -> list[Output]:
         if self._held is None or line != self.active:
-            return [LineLost(self.symbol, line, cause=output.cause)]
+            return [LineLost(self.symbol, self._named(line), cause=output.cause)]
         # What was waited for is lost, too: nothing whole is left.
         self._held = None
-        lost = LineLost(self.symbol, line, cause=output.cause)
+        lost = LineLost(self.symbol, self._named(line), cause=output.cause)
         other = self._whole()
         return [lost, output] if other is None else [lost, *self._switch(other)]
 
@@ -208,4 +277,12 @@ class Arbiter:
         self._held = None
         self.active = line
         sequence = self.sync.book.sequence
-        return [LineFilled(self.symbol, line, sequence=sequence)]
+        return [LineFilled(self.symbol, self._named(line), sequence=sequence)]
+
+
+def _absorb(stays: Synchronizer, goes: Synchronizer, now: float) -> None:
+    """Retire one synchronizer; what it counted is not forgotten."""
+    goes.retired(now)
+    stays.counts.add(goes.counts)
+    for cause, times in goes.ledger.resyncs.items():
+        stays.ledger.resyncs[cause] = stays.ledger.resyncs.get(cause, 0) + times

@@ -66,8 +66,10 @@ class Connection:
         "number",
         "pulse",
         "resubscribing",
+        "rotating",
         "session",
         "strangers",
+        "succeeds",
         "waiting",
     )
 
@@ -89,6 +91,10 @@ class Connection:
         #: Unsubscribed for good: late frames of them are no fault.
         self.ended: set[str] = set()
         self.closing = False
+        #: Another is to be opened in its place.
+        self.rotating = False
+        #: Which connection it is to replace.
+        self.succeeds: int | None = None
 
     def another_pace(self, now: float) -> None:
         """Forget the pace: the connection carries less from now on."""

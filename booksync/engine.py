@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from booksync import inputs
 from booksync.answering import Answers, reason_of
@@ -29,6 +29,7 @@ from booksync.events import (
     Output,
     Reconnect,
     Resubscribe,
+    Rotate,
     Send,
 )
 from booksync.messages import (
@@ -133,6 +134,8 @@ class Engine:
         self.books = self.shelf.served
         self._arbiters = self.shelf.arbiters
         self.connections: dict[int, Connection] = {}
+        #: Those that are to replace another, by number.
+        self._heirs: dict[int, Connection] = {}
         self.counts = FeedCounts()
         self._discover = discover
         self._parse = venue.parse
@@ -166,7 +169,7 @@ class Engine:
             Rejected: self._on_rejected,
             Reply: lambda at, message, _now: (Send(at.number, (message.frame,)),),
             Lost: self._on_lost,
-            Closing: lambda at, _message, _now: self._give_up(at, Cause.CLOSING),
+            Closing: lambda at, _message, _now: self._on_closing(at),
             Halted: self._on_halted,
             Resumed: self._on_resumed,
         }
@@ -186,7 +189,8 @@ class Engine:
             now: When, in seconds.
 
         """
-        return self._takers[type(given)](given, now)
+        outputs = self._takers[type(given)](given, now)
+        return [*outputs, *self._succeed(now)] if self._heirs else outputs
 
     def plant(self, number: int, seed: inputs.Seed, now: float) -> None:
         """Take a book as its checkpoint has it; one that is known already stays."""
@@ -197,16 +201,15 @@ class Engine:
         if at is None:
             at = Connection(number, self.venue.session(), now)
             at.line = seed.line
-            self.connections[number] = at
-        self.added(seed.symbol)
-        sync = at.books[seed.symbol] = self.shelf.lines[at.line][seed.symbol]
+            self._carry(at, seed.succeeds)
+        sync = self._taken_in(at, seed.symbol)
         plant(sync, seed, now)
         self.shelf.note(sync)
 
     def seeds(self) -> list[tuple[int, inputs.Seed]]:
         """Make a checkpoint of every book on an open connection. O(all levels)."""
         return [
-            (at.number, msgspec.structs.replace(seed_of(sync), line=at.line))
+            (at.number, replace(seed_of(sync), line=at.line, succeeds=at.succeeds))
             for at in self.connections.values()
             for sync in at.books.values()
         ]
@@ -243,7 +246,8 @@ class Engine:
                 if sync.dirty:
                     self.shelf.note(sync)
                 return outputs
-        return self._handle(at, messages, now)
+        outputs = self._handle(at, messages, now)
+        return [*outputs, *self._succeed(now)] if self._heirs else outputs
 
     # -- time -----------------------------------------------------------------------
 
@@ -279,11 +283,47 @@ class Engine:
         number = given.conn
         at = Connection(number, self.venue.session(), now)
         at.line = given.line if given.line < len(self.shelf.lines) else 0
-        self.connections[number] = at
+        self._carry(at, given.succeeds)
         self.counts.connects += 1
         greeting = self.venue.greet(at.session, now)
         outputs: list[Output] = [Send(number, tuple(greeting))] if greeting else []
         return [*outputs, *self._subscribe(at, given.symbols, now)]
+
+    def _carry(self, at: Connection, succeeds: int | None) -> None:
+        """Take in a connection; one that is to replace another that is still open."""
+        self.connections[at.number] = at
+        if succeeds in self.connections:
+            at.succeeds = succeeds
+            self._heirs[at.number] = at
+
+    def _taken_in(self, at: Connection, symbol: str) -> Synchronizer:
+        """Give a connection its book of ``symbol``: its line's, or an heir to that."""
+        self.added(symbol)
+        old = None if at.succeeds is None else self.connections.get(at.succeeds)
+        if old is not None and symbol in old.books and symbol not in at.books:
+            sync = self.shelf.heir(symbol, at.line)
+        else:
+            sync = at.books.get(symbol) or self.shelf.lines[at.line][symbol]
+        at.books[symbol] = sync
+        return sync
+
+    def _succeed(self, now: float) -> list[Output]:
+        """Let connections go whose books all have heirs that are as far."""
+        outputs: list[Output] = []
+        for number, at in list(self._heirs.items()):
+            if not at.books or not all(map(self.shelf.ready, at.books)):
+                continue
+            for symbol, sync in at.books.items():
+                self.shelf.succeeded(symbol, at.line, sync, now)
+            old = None if at.succeeds is None else self.connections.get(at.succeeds)
+            if old is not None:
+                old.ended.update(old.books)
+                old.books.clear()
+                old.waiting.clear()
+                outputs += self._give_up(old, Cause.CLOSING)
+            at.succeeds = None
+            del self._heirs[number]
+        return outputs
 
     def _subscribed(self, given: inputs.Subscribed, now: float) -> list[Output]:
         at = self.connections.get(given.conn)
@@ -295,8 +335,7 @@ class Engine:
         if not symbols:
             return []
         for symbol in symbols:
-            self.added(symbol)
-            at.books[symbol] = self.shelf.lines[at.line][symbol]
+            self._taken_in(at, symbol)
             at.ended.discard(symbol)
         at.waiting.update(symbols)
         frames = self.venue.subscribe(symbols, at.session, now)
@@ -318,6 +357,9 @@ class Engine:
         outputs: list[Output] = []
         for sync in at.books.values():
             outputs += self._noted(sync, sync.disconnected(now, cause))
+        if self._heirs.pop(at.number, None) is not None:
+            for symbol, sync in at.books.items():
+                self.shelf.abandoned(symbol, sync, now)
         return outputs
 
     def _removed(self, given: inputs.Removed, now: float) -> list[Output]:
@@ -432,6 +474,15 @@ class Engine:
             found = sync.lost(message.expected, message.got, now)
             outputs += self._noted(sync, found)
         return outputs
+
+    def _on_closing(self, at: Connection) -> list[Output]:
+        """Have another connection ready before the venue closes this one."""
+        if not any(sync.live for sync in at.books.values()):
+            return self._give_up(at, Cause.CLOSING)
+        if at.rotating or at.closing:
+            return []
+        at.rotating = True
+        return [Rotate(at.number)]
 
     def _on_halted(self, at: Connection, message: Halted, now: float) -> list[Output]:
         sync = at.books.get(message.symbol)

@@ -33,6 +33,7 @@ __all__ = [
     "Rejected",
     "Resubscribe",
     "Resumed",
+    "Rotate",
     "Send",
     "Synced",
     "Verdict",
@@ -271,6 +272,12 @@ class Reconnect(Struct, frozen=True, gc=False):
     cause: Cause
 
 
+class Rotate(Struct, frozen=True, gc=False):
+    """Command: open a connection that is to replace this one; close neither."""
+
+    connection: int
+
+
 class Send(Struct, frozen=True, gc=False):
     """Command: send these frames on this connection, in order."""
 
@@ -291,5 +298,5 @@ Event = (
     | Resumed
     | Rejected
 )
-Command = FetchSnapshot | Check | Resubscribe | Reconnect | Send
+Command = FetchSnapshot | Check | Resubscribe | Reconnect | Rotate | Send
 Output = Event | Command

@@ -40,6 +40,7 @@ from booksync.events import (
     Reconnect,
     Rejected,
     Resubscribe,
+    Rotate,
     Send,
     Synced,
 )
@@ -55,7 +56,7 @@ from booksync.inputs import (
     Resubscribed,
     Ticked,
 )
-from booksync.keeping import Keeper, spread
+from booksync.keeping import Keeper, Link, spread
 from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
 from booksync.recording import Recorder
@@ -251,6 +252,7 @@ class Feed:
         self._answered = False
         self._unanswered = 0
         self._keepers: list[Keeper] = []
+        self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._offset = 0.0
@@ -268,6 +270,7 @@ class Feed:
             Check: self._do_check,
             Resubscribe: self._do_resubscribe,
             Reconnect: self._do_reconnect,
+            Rotate: self._do_rotate,
             Rejected: self._do_reject,
             Synced: self._do_synced,
             Desynced: self._do_desynced,
@@ -408,8 +411,10 @@ class Feed:
     def _keep(self, symbols: list[str], line: int | None = None) -> None:
         """Keep a connection for ``symbols`` on one line, or on each."""
         lines = range(self._settings.lines) if line is None else (line,)
+        # Lines are replaced one after another; one line's connections as they must.
+        turn = self._turn if self._settings.lines > 1 else None
         for each in lines:
-            keeper = Keeper(self, list(symbols), each)
+            keeper = Keeper(self, list(symbols), each, turn)
             self._keepers.append(keeper)
             self.spawn(keeper.run())
 
@@ -703,6 +708,8 @@ class Feed:
         at = self._engine.connections.get(given.conn)
         if at is None or given.cause is not Cause.DISCONNECTED:
             return
+        if at.succeeds is not None:  # what it was to replace carries them all
+            return
         for keeper in [k for k in self._keepers if k.newest == given.conn]:
             symbol = keeper.blamed(at.waiting)
             if symbol is not None:
@@ -753,13 +760,14 @@ class Feed:
 
     # -- commands -------------------------------------------------------------------
 
-    def _keeper_of(self, number: int) -> Keeper | None:
-        return next((k for k in self._keepers if k.number == number), None)
+    def _link_of(self, number: int) -> Link | None:
+        links = (keeper.link(number) for keeper in self._keepers)
+        return next((link for link in links if link is not None), None)
 
     def _do_send(self, command: Send) -> None:
-        keeper = self._keeper_of(command.connection)
-        if keeper is not None:
-            keeper.send(command.frames)
+        link = self._link_of(command.connection)
+        if link is not None:
+            link.send(command.frames)
 
     def _do_fetch(self, command: FetchSnapshot) -> None:
         if self._fetcher is not None:
@@ -780,9 +788,13 @@ class Feed:
         loop.call_later(pause, lambda: self.put(given, self.clock()))
 
     def _do_reconnect(self, command: Reconnect) -> None:
-        keeper = self._keeper_of(command.connection)
-        if keeper is not None:
-            keeper.drop(command.cause)
+        link = self._link_of(command.connection)
+        if link is not None:
+            link.drop(command.cause)
+
+    def _do_rotate(self, command: Rotate) -> None:
+        for keeper in self._keepers:
+            keeper.rotate(command.connection)
 
     def _do_reject(self, message: Rejected) -> None:
         """Tell the caller of a symbol that never worked; others see the event."""

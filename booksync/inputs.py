@@ -31,11 +31,16 @@ class _Input(Struct, frozen=True, tag_field="event", omit_defaults=True):
 
 
 class Opened(_Input, frozen=True, tag="open"):
-    """A connection opened; it is to carry ``symbols``. ``conn`` was never used."""
+    """
+    A connection opened; it is to carry ``symbols``. ``conn`` was never used.
+
+    ``succeeds`` is the open connection of the same line that it is to replace.
+    """
 
     conn: int
     symbols: tuple[str, ...]
     line: int = 0
+    succeeds: int | None = None
 
 
 class Closed(_Input, frozen=True, tag="close"):
@@ -128,6 +133,7 @@ class Seed(Struct, frozen=True):
         waiting: Whether its answer is awaited.
         buffered: Deltas that wait for it.
         line: Which line's book.
+        succeeds: The connection that its connection is to replace.
 
     """
 
@@ -144,6 +150,7 @@ class Seed(Struct, frozen=True):
     waiting: bool = False
     buffered: list[Held] = []
     line: int = 0
+    succeeds: int | None = None
 
 
 Input = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Coroutine
+import math
+from collections.abc import Collection, Coroutine, Iterator
 from typing import Any, Protocol
 
 from booksync.backoff import delays
@@ -16,7 +17,7 @@ from booksync.states import Cause
 from booksync.transport import Rest, Stream, Transport
 from booksync.venues.base import Venue
 
-__all__ = ["Host", "Keeper", "spread"]
+__all__ = ["Host", "Keeper", "Link", "spread"]
 
 log = logging.getLogger("booksync.keeping")
 
@@ -25,6 +26,10 @@ MAX_OUTBOX = 10_000
 HTTP_OK = 200
 #: Part of a connection's allowed life after which it is replaced.
 LIFE_PART = 0.95
+#: Part of it by which that is earlier, by chance.
+LIFE_JITTER = 0.02
+#: Seconds; a connection that must be replaced sooner is replaced with pauses.
+YOUNG = 60.0
 
 
 class Host(Protocol):
@@ -69,46 +74,194 @@ class Host(Protocol):
         """Run a task for as long as the feed lives."""
 
 
+class Link:
+    """One open connection: reads, sends at the venue's pace, pings."""
+
+    def __init__(self, host: Host, stream: Stream, url: str) -> None:
+        self.number = host.next_number()
+        self.opened = host.clock()
+        #: It is to be replaced.
+        self.leaving = False
+        #: Done when it has ended.
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._host = host
+        self._stream = stream
+        self._url = url
+        self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue(MAX_OUTBOX)
+        self._reader: asyncio.Task[None] | None = None
+        self._cause = Cause.DISCONNECTED
+        self._dropped = False
+
+    async def run(self) -> None:
+        """Live until the connection ends, or is dropped."""
+        host = self._host
+        reason = ""
+        helpers = [host.spawn(self._send_all())]
+        if host.venue.heartbeat.interval is not None:
+            helpers.append(host.spawn(self._ping()))
+        try:
+            reason = await self._read()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            self.ended.set_result(None)
+            host.put(Closed(self.number, self._cause, reason), host.clock())
+            with contextlib.suppress(Exception):
+                await self._stream.close()
+
+    def send(self, frames: tuple[str | bytes, ...]) -> None:
+        """Queue frames to be sent at the venue's pace."""
+        try:
+            for frame in frames:
+                self._outbox.put_nowait(frame)
+        except asyncio.QueueFull:
+            log.warning("connection %s: too much to send, giving it up", self.number)
+            self.drop(Cause.DISCONNECTED)
+
+    def drop(self, cause: Cause) -> None:
+        """Give the connection up."""
+        self._cause = cause
+        self._dropped = True
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _read(self) -> str:
+        """Read until the connection ends, or is given up; say why it ended."""
+        reason = "closed"
+
+        async def read() -> None:
+            nonlocal reason
+            try:
+                async for frame in self._stream:
+                    await self._host.put_frame(self.number, frame)
+            except TransportError as error:
+                reason = str(error)
+
+        if self._dropped:
+            return self._cause.value
+        self._reader = reader = self._host.spawn(read())
+        try:
+            await asyncio.wait([reader])
+        finally:
+            reader.cancel()
+            self._reader = None
+        return self._cause.value if reader.cancelled() else reason
+
+    async def _send_all(self) -> None:
+        pause = 1.0 / self._host.venue.limits.messages
+        with contextlib.suppress(TransportError):
+            while True:
+                frame = await self._outbox.get()
+                await self._stream.send(frame)
+                self._host.sent(self.number, self._url, frame)
+                await asyncio.sleep(pause)
+
+    async def _ping(self) -> None:
+        host = self._host
+        interval = host.venue.heartbeat.interval or 0.0
+        while True:
+            await asyncio.sleep(interval)
+            session = host.session_of(self.number)
+            self.send((host.venue.ping(session, host.clock()),))
+
+
 class Keeper:
     """
-    Keeps one connection open for ``symbols``.
+    Keeps one connection open for ``symbols``, and replaces it before the venue ends it.
 
     Each connection it opens has a new number; what happened on it goes to the host as
     inputs. Backoff starts afresh when there was ``progress``: a book went live.
+
+    To replace one, a second is opened, and the host drops the first once every book of
+    the second is as far. If the second fails, the first stays for as long as it lives.
+
+    Args:
+        host: Its feed.
+        symbols: What it carries.
+        line: Which of several lines it is part of.
+        turn: Held while a connection is replaced: lines that share one do so one
+            after another.
+
     """
 
-    def __init__(self, host: Host, symbols: list[str], line: int = 0) -> None:
+    def __init__(
+        self,
+        host: Host,
+        symbols: list[str],
+        line: int = 0,
+        turn: asyncio.Lock | None = None,
+    ) -> None:
         self.symbols = symbols
         #: Which of several lines it is part of.
         self.line = line
-        self.number: int | None = None
         #: Number of the newest connection, also when it has ended.
         self.newest: int | None = None
         self.progress = False
         self._host = host
-        self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue(MAX_OUTBOX)
-        self._reader: asyncio.Task[None] | None = None
-        self._cause = Cause.DISCONNECTED
+        self._turn = turn or asyncio.Lock()
+        self._link: Link | None = None
+        self._heir: Link | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pauses: Iterator[float] | None = None
         self._suspects: set[str] = set()
+
+    @property
+    def number(self) -> int | None:
+        """Number of the connection that is open; of two, of the older."""
+        return None if self._link is None else self._link.number
+
+    def link(self, number: int) -> Link | None:
+        """Return the open connection of that number."""
+        found = (k for k in (self._link, self._heir) if k is not None)
+        return next((link for link in found if link.number == number), None)
 
     async def run(self) -> None:
         """Connect again and again, until cancelled."""
         host = self._host
         waits = delays(host.chance)
-        while True:
-            await self._take_turn()
-            self.progress = False
-            await self._once()
-            if self.progress:
-                waits = delays(host.chance)
-            await asyncio.sleep(next(waits))
+        try:
+            while True:
+                await self._take_turn()
+                self.progress = False
+                await self._opened()
+                while self._link is not None:
+                    await asyncio.wait([self._link.ended])
+                    self._adopt()
+                if self.progress:
+                    waits = delays(host.chance)
+                await asyncio.sleep(next(waits))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def _adopt(self) -> None:
+        """The connection ended: its heir, if there is one, takes its place."""
+        self._link, self._heir = self._heir, None
+        if self._link is not None and self._link.leaving:
+            self._start(self._rotate(self._link))
+
+    def rotate(self, number: int) -> None:
+        """Replace a connection that will end soon, while it lives. Idempotent."""
+        link = self.link(number)
+        if link is None or link.leaving:
+            return
+        link.leaving = True
+        if link is self._link:
+            self._start(self._rotate(link))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._host.spawn(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def subscribe(self, symbols: list[str]) -> None:
         """Carry more symbols, now if the connection is open."""
         self.symbols.extend(symbols)
-        if self.number is not None:
-            given = Subscribed(self.number, tuple(symbols))
-            self._host.put(given, self._host.clock())
+        for link in (self._link, self._heir):
+            if link is not None:
+                given = Subscribed(link.number, tuple(symbols))
+                self._host.put(given, self._host.clock())
 
     def blamed(self, waiting: Collection[str]) -> str | None:
         """
@@ -137,21 +290,6 @@ class Keeper:
         self._suspects.add(first)
         return None
 
-    def send(self, frames: tuple[str | bytes, ...]) -> None:
-        """Queue frames to be sent at the venue's pace."""
-        try:
-            for frame in frames:
-                self._outbox.put_nowait(frame)
-        except asyncio.QueueFull:
-            log.warning("connection %s: too much to send, giving it up", self.number)
-            self.drop(Cause.DISCONNECTED)
-
-    def drop(self, cause: Cause) -> None:
-        """Give the connection up; :meth:`run` opens another."""
-        self._cause = cause
-        if self._reader is not None:
-            self._reader.cancel()
-
     async def _take_turn(self) -> None:
         """Wait until the venue's limit on connection attempts allows one."""
         budget, clock = self._host.connects, self._host.clock
@@ -162,35 +300,6 @@ class Keeper:
             await asyncio.sleep(pause)
         budget.spend(1, clock())
         budget.settle(1, clock())
-
-    async def _once(self) -> None:
-        host = self._host
-        try:
-            stream, url = await self._open()
-        except TransportError as error:
-            log.info("cannot connect: %s", error)
-            host.unreachable(error)
-            return
-        number = host.next_number()
-        self._cause = Cause.DISCONNECTED
-        self._outbox = asyncio.Queue(MAX_OUTBOX)
-        host.put(Opened(number, tuple(self.symbols), self.line), host.clock())
-        self.number = self.newest = number
-        reason = ""
-        helpers = [host.spawn(self._send_all(stream, number, url))]
-        if host.venue.heartbeat.interval is not None:
-            helpers.append(host.spawn(self._ping(number)))
-        if host.venue.limits.lifetime is not None:
-            helpers.append(host.spawn(self._retire(host.venue.limits.lifetime)))
-        try:
-            reason = await self._read(stream, number)
-        finally:
-            self.number = None
-            for helper in helpers:
-                helper.cancel()
-            host.put(Closed(number, self._cause, reason), host.clock())
-            with contextlib.suppress(Exception):
-                await stream.close()
 
     async def _open(self) -> tuple[Stream, str]:
         host = self._host
@@ -213,49 +322,63 @@ class Keeper:
         )
         return stream, url
 
-    async def _read(self, stream: Stream, number: int) -> str:
-        """Read until the connection ends, or is given up; say why it ended."""
-        reason = "closed"
-
-        async def read() -> None:
-            nonlocal reason
-            host, offer = self._host, self._host.offer
-            try:
-                async for frame in stream:
-                    if not offer(number, frame):
-                        await host.put_frame(number, frame)
-            except TransportError as error:
-                reason = str(error)
-
-        self._reader = reader = self._host.spawn(read())
-        try:
-            await asyncio.wait([reader])
-        finally:
-            reader.cancel()
-            self._reader = None
-        return self._cause.value if reader.cancelled() else reason
-
-    async def _send_all(self, stream: Stream, number: int, url: str) -> None:
-        pause = 1.0 / self._host.venue.limits.messages
-        with contextlib.suppress(TransportError):
-            while True:
-                frame = await self._outbox.get()
-                await stream.send(frame)
-                self._host.sent(number, url, frame)
-                await asyncio.sleep(pause)
-
-    async def _ping(self, number: int) -> None:
+    async def _opened(self, old: Link | None = None) -> Link | None:
+        """Open a connection, in place of ``old`` if that lives; it runs by itself."""
         host = self._host
-        interval = host.venue.heartbeat.interval or 0.0
-        while True:
-            await asyncio.sleep(interval)
-            session = host.session_of(number)
-            self.send((host.venue.ping(session, host.clock()),))
+        try:
+            stream, url = await self._open()
+        except TransportError as error:
+            log.info("cannot connect: %s", error)
+            host.unreachable(error)
+            return None
+        if old is not None and old.ended.done():  # too late: another is opened for it
+            with contextlib.suppress(Exception):
+                await stream.close()
+            return None
+        link = Link(host, stream, url)
+        self.newest = link.number
+        succeeds = None if old is None else old.number
+        given = Opened(link.number, tuple(self.symbols), self.line, succeeds)
+        host.put(given, host.clock())
+        if old is None:
+            self._link = link
+        else:
+            self._heir = link
+        self._start(link.run())
+        if host.venue.limits.lifetime is not None:
+            self._start(self._retire(link, host.venue.limits.lifetime))
+        return link
 
-    async def _retire(self, lifetime: float) -> None:
-        # Lines end at different times: one of them is always whole.
-        await asyncio.sleep(lifetime * (LIFE_PART - 0.1 * self.line))
-        self.drop(Cause.CLOSING)
+    async def _rotate(self, old: Link) -> None:
+        """Have another connection ready before ``old`` ends."""
+        waits = delays(self._host.chance)
+        async with self._turn:
+            await self._hesitate(old)
+            while not old.ended.done():
+                await self._take_turn()
+                heir = None if old.ended.done() else await self._opened(old)
+                if heir is not None:
+                    ends = (old.ended, heir.ended)
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if old.ended.done():
+                    return
+                self._heir = None  # it failed: the old one stays
+                await asyncio.sleep(next(waits))
+
+    async def _hesitate(self, old: Link) -> None:
+        """A venue that says farewell again and again is not asked at once each time."""
+        lifetime = self._host.venue.limits.lifetime or math.inf
+        if self._host.clock() - old.opened >= min(YOUNG, lifetime / 2):
+            self._pauses = None
+            return
+        self._pauses = self._pauses or delays(self._host.chance)
+        await asyncio.sleep(next(self._pauses))
+
+    async def _retire(self, link: Link, lifetime: float) -> None:
+        # Lines end at different times; those of many feeds, too.
+        part = LIFE_PART - 0.1 * self.line - LIFE_JITTER * self._host.chance()
+        await asyncio.wait([link.ended], timeout=lifetime * part)
+        self.rotate(link.number)
 
 
 def spread(symbols: list[str], size: int) -> list[list[str]]:

@@ -58,6 +58,9 @@ class Shelf:
 
     def of(self, symbol: str) -> list[Synchronizer]:
         """Return the synchronizers of ``symbol``, one for each line."""
+        arbiter = self.arbiters.get(symbol)
+        if arbiter is not None:
+            return list(arbiter.lines)
         return [line[symbol] for line in self.lines if symbol in line]
 
     def removed(self, symbol: str) -> None:
@@ -73,6 +76,56 @@ class Shelf:
         if arbiter is None or sync not in arbiter.lines:
             return outputs
         return arbiter.take(arbiter.lines.index(sync), outputs)
+
+    # -- a line and its heir ---------------------------------------------------------
+
+    def heir(self, symbol: str, line: int) -> Synchronizer:
+        """Make the book of the connection that is to replace a line's."""
+        arbiter = self.arbiters.get(symbol)
+        if arbiter is None:
+            sync = self.lines[0][symbol]
+            arbiter = Arbiter(
+                symbol,
+                [sync],
+                comparable=self._comparable,
+                ledger=sync.ledger.copy(),
+            )
+            self.served[symbol] = self.arbiters[symbol] = arbiter
+        made = self._made(symbol)
+        arbiter.expect(line, made)
+        return made
+
+    def ready(self, symbol: str) -> bool:
+        """Whether the line that has an heir is needed no more."""
+        arbiter = self.arbiters.get(symbol)
+        return arbiter is None or arbiter.ready
+
+    def succeeded(self, symbol: str, line: int, heir: Synchronizer, now: float) -> None:
+        """Put the heir in its line's place."""
+        arbiter = self.arbiters.get(symbol)
+        if arbiter is not None and heir in arbiter.lines:
+            arbiter.succeeded(now)
+            self.lines[line][symbol] = heir
+            self._simplify(arbiter)
+
+    def abandoned(self, symbol: str, heir: Synchronizer, now: float) -> None:
+        """Forget the heir: its connection ended."""
+        arbiter = self.arbiters.get(symbol)
+        if arbiter is not None and heir in arbiter.lines:
+            arbiter.abandoned(now)
+            self._simplify(arbiter)
+
+    def _simplify(self, arbiter: Arbiter) -> None:
+        """Where only one line is left, nothing is to be decided any more."""
+        if len(arbiter.lines) > 1 or arbiter.waiting:
+            return
+        (sync,) = arbiter.lines
+        resyncs = sync.ledger.resyncs
+        sync.ledger = arbiter.ledger
+        sync.ledger.resyncs = resyncs
+        sync.counts.desyncs = sum(sync.ledger.desyncs.values())
+        self.served[arbiter.symbol] = sync
+        del self.arbiters[arbiter.symbol]
 
     # -- time -----------------------------------------------------------------------
 

@@ -54,6 +54,11 @@ class Counts(Struct):
     checksums_passed: int = 0
     checksums_failed: int = 0
 
+    def add(self, other: Counts) -> None:
+        """Count also what ``other`` counted."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def copy(self) -> Counts:
         """Return a copy that no longer changes."""
         return copy.copy(self)
@@ -97,6 +102,12 @@ class Ledger:
         self.since: float | None = None
         self._over = 0.0
 
+    def copy(self) -> Ledger:
+        """Return a copy that goes its own way."""
+        made = copy.copy(self)
+        made.desyncs, made.resyncs = self.desyncs.copy(), self.resyncs.copy()
+        return made
+
     def desynced(self, cause: Cause, now: float) -> None:
         """Note that the live book is withheld from ``now`` on."""
         self.desyncs[cause] = self.desyncs.get(cause, 0) + 1
@@ -137,8 +148,10 @@ class Status(Struct, frozen=True, kw_only=True):
         desyncs_by: Times that the live book was withheld, by cause.
         resyncs_by: Times that a fault cost a snapshot, by cause.
         waiting: Served as it was, until another line has caught up with it.
+        rotating: Another connection is made ready to replace that of one line.
         line: Which line is served, where there are several.
-        lines: The states of all lines, likewise.
+        lines: The states of all lines, likewise; the last of them is the one made ready
+            while ``rotating``.
         live_in: Seconds until it is expected to be live, by its place in the queue for
             snapshots, the weights before it and the venue's orders to stop; ``None``
             if it is live, or nothing is asked for it now.
@@ -158,6 +171,7 @@ class Status(Struct, frozen=True, kw_only=True):
     desyncs_by: dict[Cause, int] = {}
     resyncs_by: dict[Cause, int] = {}
     waiting: bool = False
+    rotating: bool = False
     line: int = 0
     lines: tuple[State, ...] = ()
     live_in: float | None = None

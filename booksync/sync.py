@@ -257,6 +257,15 @@ class Synchronizer:
         self._drop_buffer()
         return outputs
 
+    def retired(self, now: float) -> None:
+        """Another took its place: nothing is lost, and nothing is said."""
+        self._drop_buffer()
+        self.counts.buffered = 0
+        if self.state is not State.OFFLINE:
+            self._move(Cause.CLOSING, now)
+            self.book.withhold(self.cause.value)
+            self._forget()
+
     def deadline(self) -> float | None:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
         due = (self._quiet_at, self._snapshot_at, self._crossed_at, self._aged_at())

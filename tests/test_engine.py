@@ -17,6 +17,7 @@ from booksync.events import (
     Reconnect,
     Rejected,
     Resubscribe,
+    Rotate,
     Send,
     Synced,
 )
@@ -189,12 +190,18 @@ def test_silent_connection_is_given_up():
     assert engine.tick(99.0) == []
 
 
-def test_notice_of_closing_opens_another_connection():
+def test_notice_of_closing_asks_for_another_connection_once():
     engine = live(toy(), "X")
-    assert engine.frame(1, say(Closing("upgrade")), 1.0) == [
-        Reconnect(1, Cause.CLOSING)
-    ]
+    assert engine.frame(1, say(Closing("upgrade")), 1.0) == [Rotate(1)]
     assert engine.frame(1, say(Closing("upgrade")), 1.0) == []
+
+
+def test_notice_of_closing_where_nothing_is_live_ends_the_connection():
+    engine = toy()
+    opened(engine, "X")
+    closing = say(Closing("try later"))
+    assert engine.frame(1, closing, 1.0) == [Reconnect(1, Cause.CLOSING)]
+    assert engine.frame(1, closing, 1.0) == []
 
 
 def test_reply_goes_out_on_the_same_connection():

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import Counter
 
+import msgspec
 import pytest
 
 from booksync.budget import Budget
@@ -34,6 +36,7 @@ from booksync.replaying import Replay
 from booksync.states import Cause, State
 from booksync.testing import Exchange, serve
 from booksync.transport import Transport
+from booksync.venues.binance import Binance
 
 pytestmark = pytest.mark.anyio
 
@@ -333,13 +336,43 @@ async def test_dead_connection_is_found_and_replaced(kind, cause):
         proves(feed, exchange, "BTCUSDT")
 
 
-async def test_venue_that_announces_a_shutdown_is_left_at_once():
-    async with running() as (feed, server, exchange):
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("venue", ["binance", "okx"])
+async def test_venue_that_announces_a_shutdown_costs_nothing(venue, lines):
+    symbol = {"okx": "BTC-USDT", "binance": "BTCUSDT"}[venue]
+    async with running(symbol, venue=venue, lines=lines) as (feed, server, exchange):
         await all_live(feed, server)
         server.announce_shutdown()
-        await until(feed, is_a(Desynced, "BTCUSDT", cause=Cause.CLOSING), server)
-        await until(feed, is_a(Synced, "BTCUSDT"), server)
-        proves(feed, exchange, "BTCUSDT")
+        seen = []
+        async with asyncio.timeout(20.0):
+            while server.opened_count < 2 * lines or feed.status(symbol).rotating:
+                server.step()
+                async for event in quiet(feed):
+                    seen.append(event)
+                    proves(feed, exchange, symbol)
+        status = feed.status(symbol)
+        assert status.withheld == 0.0
+        assert status.desyncs_by == {}
+        assert not [event for event in seen if type(event) in (Desynced, LineLost)]
+        assert sum(type(event) is LineFilled for event in seen) == 1
+        await server.until(lambda: len(server.connections) == lines)
+
+
+async def test_forced_disconnect_is_forestalled(monkeypatch):
+    limits = msgspec.structs.replace(Binance.limits, lifetime=3.0)
+    monkeypatch.setattr(Binance, "limits", limits)
+    settings = {"lifetime": 4.0}
+    async with running(flow=True, server_settings=settings) as (feed, server, exchange):
+        await feed.live(timeout=10.0)
+        counts: Counter[type] = Counter()
+        async with asyncio.timeout(20.0):
+            while server.opened_count < 4 or counts[LineFilled] < 4:
+                event = await feed.__anext__()
+                counts[type(event)] += 1
+                if type(event) is Changed:
+                    proves(feed, exchange, event.symbol)
+        assert counts[Desynced] == 0
+        assert all(status.withheld == 0.0 for status in feed.statuses())
 
 
 async def test_symbols_are_spread_over_connections():

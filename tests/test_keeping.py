@@ -142,12 +142,12 @@ def now():
     return round(asyncio.get_running_loop().time(), 6)
 
 
-def keep(script, venue=None, connects=None, line=0):
+def keep(script, venue=None, connects=None, line=0, kind=FakeHost):
     """Run a keeper of X and Y while ``script(host, keeper)`` does."""
 
     async def main():
         async with asyncio.TaskGroup() as group:
-            host = FakeHost(group, venue, connects)
+            host = kind(group, venue, connects)
             keeper = Keeper(host, ["X", "Y"], line)
             task = group.create_task(keeper.run())
             await asyncio.sleep(0.001)
@@ -209,7 +209,7 @@ def test_connection_that_ended_is_told_and_opened_again(error, reason):
 
 def test_dropped_connection_says_why_and_the_next_is_not_blamed():
     async def script(host, keeper):
-        keeper.drop(Cause.LOST)
+        keeper.link(keeper.number).drop(Cause.LOST)
         await asyncio.sleep(1.0)
         assert events(host)[1] == Closed(1, Cause.LOST, "lost")
         host.transport.streams[1].end()
@@ -221,9 +221,10 @@ def test_dropped_connection_says_why_and_the_next_is_not_blamed():
 
 def test_dropping_what_is_not_open_is_harmless():
     async def script(host, keeper):
+        first = keeper.link(1)
         host.transport.streams[0].end()
         await asyncio.sleep(0.01)
-        keeper.drop(Cause.LOST)
+        first.drop(Cause.LOST)
         await asyncio.sleep(1.0)
         host.transport.streams[1].end()
         await asyncio.sleep(0.01)
@@ -314,7 +315,7 @@ def test_symbols_are_divided():
 
 def test_frames_are_sent_in_order_and_at_the_venues_pace():
     async def script(host, keeper):
-        keeper.send(("a", b"b", "c"))
+        keeper.link(keeper.number).send(("a", b"b", "c"))
         await asyncio.sleep(10.0)
         times = [at for at, _ in host.transport.streams[0].sent]
         assert [frame for _, frame in host.transport.streams[0].sent] == [
@@ -332,10 +333,10 @@ def test_too_much_to_send_costs_the_connection(monkeypatch):
     monkeypatch.setattr(keeping, "MAX_OUTBOX", 3)
 
     async def script(host, keeper):
-        keeper.send(("a", "b", "c"))
+        keeper.link(keeper.number).send(("a", "b", "c"))
         await asyncio.sleep(0)
         assert keeper.number == 1
-        keeper.send(("d", "e", "f", "g"))
+        keeper.link(keeper.number).send(("d", "e", "f", "g"))
         await asyncio.sleep(1.0)
         assert keeper.number == 2
         assert host.transport.streams[1].sent == []  # what waited is forgotten
@@ -346,7 +347,7 @@ def test_too_much_to_send_costs_the_connection(monkeypatch):
 def test_socket_that_takes_nothing_is_left_to_its_reader():
     async def script(host, keeper):
         host.transport.streams[0].deaf = True
-        keeper.send(("a",))
+        keeper.link(keeper.number).send(("a",))
         await asyncio.sleep(1.0)
         assert keeper.number == 1
         assert host.noted == []
@@ -375,16 +376,173 @@ def test_pings_go_at_their_interval_until_the_connection_ends():
     keep(script, venue)
 
 
+# -- a connection that is replaced before it ends --------------------------------------
+
+
 @pytest.mark.parametrize(("line", "part"), [(0, LIFE_PART), (1, LIFE_PART - 0.1)])
 def test_connection_is_replaced_before_the_venue_ends_it(line, part):
     async def script(host, keeper):
         await asyncio.sleep(1_000.0 * part - 1.0)
         assert len(events(host)) == 1
         await asyncio.sleep(2.0)
-        assert events(host)[1] == Closed(1, Cause.CLOSING, "closing")
+        assert events(host)[1:] == [Opened(2, ("X", "Y"), line, succeeds=1)]
+        assert keeper.number == 1  # both are open
+        keeper.link(1).drop(Cause.CLOSING)  # as the host does, once the books are
+        await asyncio.sleep(0.01)
+        assert events(host)[2] == Closed(1, Cause.CLOSING, "closing")
         assert keeper.number == 2
+        await asyncio.sleep(1_000.0 * part + 1.0)  # and so on, for ever
+        assert events(host)[3:] == [Opened(3, ("X", "Y"), line, succeeds=2)]
 
     keep(script, FakeVenue(lifetime=1_000.0), line=line)
+
+
+def test_chance_moves_the_time_of_replacement():
+    class Late(FakeHost):
+        def chance(self):
+            return 0.5
+
+    async def script(host, keeper):
+        await asyncio.sleep(938.0)
+        assert len(events(host)) == 1
+        await asyncio.sleep(4.0)
+        assert len(events(host)) == 2
+
+    keep(script, FakeVenue(lifetime=1_000.0), kind=Late)
+
+
+def test_announced_end_opens_another_connection_once():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        keeper.rotate(1)
+        keeper.rotate(1)
+        keeper.rotate(77)  # nobody's
+        await asyncio.sleep(10.0)
+        assert events(host)[1:] == [Opened(2, ("X", "Y"), succeeds=1)]
+
+    keep(script)
+
+
+def test_connection_stays_while_its_replacement_fails():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        host.transport.errors = [TransportError("no"), TransportError("no")]
+        keeper.rotate(1)
+        await asyncio.sleep(0.2)
+        assert opening_times(host) == [0.0, 100.001, 100.126]
+        await asyncio.sleep(5.0)
+        assert events(host)[1:] == [Opened(2, ("X", "Y"), succeeds=1)]
+        host.transport.streams[1].end()
+        await asyncio.sleep(5.0)
+        assert events(host)[2:] == [
+            Closed(2, Cause.DISCONNECTED, "closed"),
+            Opened(3, ("X", "Y"), succeeds=1),
+        ]
+        assert keeper.number == 1
+
+    keep(script)
+
+
+def test_replacement_that_is_open_goes_on_when_the_first_ends():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        keeper.rotate(1)
+        await asyncio.sleep(0.01)
+        host.transport.streams[0].end()
+        await asyncio.sleep(60.0)
+        assert events(host)[1:] == [
+            Opened(2, ("X", "Y"), succeeds=1),
+            Closed(1, Cause.DISCONNECTED, "closed"),
+        ]
+        assert keeper.number == 2
+        assert len(host.transport.opened) == 2
+
+    keep(script)
+
+
+def test_replacement_that_opens_too_late_is_closed():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        slow = asyncio.Event()
+        stream = host.transport.stream
+
+        async def late(url, **more):
+            if len(host.transport.opened) == 1:
+                host.transport.stream = stream
+                await slow.wait()
+            return await stream(url, **more)
+
+        host.transport.stream = late
+        keeper.rotate(1)
+        await asyncio.sleep(0.01)
+        host.transport.streams[0].end()
+        await asyncio.sleep(5.0)  # another was opened meanwhile, as ever
+        slow.set()
+        await asyncio.sleep(5.0)
+        assert events(host)[1:] == [
+            Closed(1, Cause.DISCONNECTED, "closed"),
+            Opened(2, ("X", "Y")),
+        ]
+        assert host.transport.streams[2].closed == 1
+
+    keep(script)
+
+
+def test_replacement_obeys_the_limit_on_connects():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        keeper.rotate(1)
+        await asyncio.sleep(150.0)
+        assert opening_times(host) == [0.0]
+        await asyncio.sleep(60.0)
+        assert len(opening_times(host)) == 2
+
+    keep(script, connects=Budget(1, 300.0))
+
+
+def test_symbols_added_during_a_replacement_go_to_both():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        keeper.rotate(1)
+        await asyncio.sleep(0.01)
+        keeper.subscribe(["Z"])
+        assert events(host)[2:] == [Subscribed(1, ("Z",)), Subscribed(2, ("Z",))]
+
+    keep(script)
+
+
+def test_farewell_of_a_young_connection_is_not_obeyed_at_once():
+    async def script(host, keeper):
+        for number in range(1, 5):
+            keeper.rotate(number)
+            await asyncio.sleep(2.0)
+            keeper.link(number).drop(Cause.CLOSING)
+            await asyncio.sleep(0.001)
+        waits = [at - 2.002 * n for n, at in enumerate(opening_times(host)[1:])]
+        assert waits == pytest.approx([0.126, 0.25, 0.5, 1.0], abs=0.01)
+
+    keep(script)
+
+
+def test_lines_that_share_a_turn_are_replaced_one_after_another():
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            host = FakeHost(group)
+            turn = asyncio.Lock()
+            lines = [Keeper(host, ["X"], line, turn) for line in range(2)]
+            tasks = [group.create_task(line.run()) for line in lines]
+            await asyncio.sleep(100.0)
+            for keeper, number in zip(lines, (1, 2), strict=True):
+                keeper.rotate(number)
+            await asyncio.sleep(50.0)
+            assert events(host)[2:] == [Opened(3, ("X",), 0, succeeds=1)]
+            lines[0].link(1).drop(Cause.CLOSING)
+            await asyncio.sleep(0.01)
+            assert events(host)[4:] == [Opened(4, ("X",), 1, succeeds=2)]
+            for task in tasks:
+                task.cancel()
+
+    run(main())
 
 
 # -- the handshake ---------------------------------------------------------------------

@@ -1,0 +1,218 @@
+"""A connection and its heir: what the user sees while one replaces the other."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from booksync import inputs
+from booksync.engine import Engine
+from booksync.errors import BookNotLive
+from booksync.events import (
+    Changed,
+    Desynced,
+    LineFilled,
+    LineLost,
+    Reconnect,
+    Resubscribe,
+    Send,
+    Synced,
+)
+from booksync.messages import Delta, Rejected, Subscribed
+from booksync.states import Cause, Scope, State
+from booksync.venues.facts import Numbering
+from tests.test_engine import FACTS, Toy, live, say, snapshot, toy
+
+
+def inherit(engine, *symbols, number=2, old=1, line=0):
+    """Open a connection that is to replace another, and subscribe there."""
+    seen = engine.take(inputs.Opened(number, symbols, line, old), 5.0)
+    assert {type(output) for output in seen} == {Send}
+    return engine.frame(number, say(Subscribed(symbols)), 5.0)
+
+
+def delta(engine, number, prev, last, symbol="X"):
+    made = Delta(symbol, prev, last, [("9", str(last))], [])
+    return engine.frame(number, say(made), 6.0)
+
+
+def rotating(*symbols, **facts):
+    """An engine whose books are live at 12 on connection 1, with 2 as its heir."""
+    engine = live(toy(**facts), *symbols)
+    for symbol in symbols:
+        delta(engine, 1, 10, 12, symbol)
+    assert inherit(engine, *symbols) == []
+    return engine
+
+
+def told(outputs):
+    return [type(output) for output in outputs]
+
+
+def test_heir_that_is_as_far_takes_over_and_the_first_is_let_go():
+    engine = rotating("X")
+    assert engine.frame(2, say(snapshot(sequence=12)), 6.0) == [
+        LineFilled("X", 0, sequence=12),
+        Reconnect(1, Cause.CLOSING),
+    ]
+    assert told(delta(engine, 2, 12, 13)) == [Changed]
+    assert engine.books["X"].book.sequence == 13
+
+
+def test_heir_that_is_behind_is_not_served_before_it_is_as_far():
+    engine = rotating("X")
+    assert engine.frame(2, say(snapshot(sequence=10)), 6.0) == []
+    assert told(delta(engine, 1, 12, 13)) == [Changed]
+    assert delta(engine, 2, 10, 12) == []
+    assert engine.books["X"].book.sequence == 13
+    assert told(delta(engine, 2, 12, 14)) == [LineFilled, Reconnect]
+    assert engine.books["X"].book.sequence == 14
+
+
+def test_first_that_ends_early_leaves_its_book_until_the_heir_is_as_far():
+    engine = rotating("X")
+    engine.frame(2, say(snapshot(sequence=10)), 6.0)
+    closed = engine.take(inputs.Closed(1), 7.0)
+    assert closed == [LineLost("X", 0, cause=Cause.DISCONNECTED)]
+    status = engine.books["X"].status(7.0)
+    assert (status.state, status.sequence) == (State.LIVE, 12)
+    assert status.waiting
+    assert status.rotating
+    assert delta(engine, 2, 10, 13) == [LineFilled("X", 0, sequence=13)]
+    status = engine.books["X"].status(8.0)
+    assert (status.waiting, status.rotating, status.withheld) == (False, False, 0.0)
+
+
+def test_first_that_ends_before_the_heir_has_a_book_is_a_loss_until_then():
+    engine = rotating("X")
+    assert engine.take(inputs.Closed(1), 7.0) == [
+        Desynced("X", Cause.DISCONNECTED, scope=Scope.CONNECTION)
+    ]
+    assert engine.frame(2, say(snapshot(sequence=20)), 9.5) == [Synced("X", 20)]
+    status = engine.books["X"].status(11.0)
+    assert status.withheld == 2.5
+    assert status.desyncs_by == {Cause.DISCONNECTED: 1}
+    assert not status.rotating
+
+
+def test_nothing_is_let_go_before_every_book_has_an_heir():
+    engine = rotating("X", "Y")
+    assert engine.frame(2, say(snapshot("X", 12)), 6.0) == [
+        LineFilled("X", 0, sequence=12)
+    ]
+    assert delta(engine, 1, 12, 13) == []  # the first stands by now
+    assert told(delta(engine, 1, 12, 13, "Y")) == [Changed]
+    assert told(engine.frame(2, say(snapshot("Y", 13)), 6.0)) == [LineFilled, Reconnect]
+
+
+def test_heir_that_fails_after_it_took_over_gives_back():
+    engine = rotating("X", "Y")
+    engine.frame(2, say(snapshot("X", 12)), 6.0)
+    assert engine.take(inputs.Closed(2), 7.0) == [
+        LineLost("X", 0, cause=Cause.DISCONNECTED),
+        LineFilled("X", 0, sequence=12),
+    ]
+    assert told(delta(engine, 1, 12, 13)) == [Changed]
+    for symbol in "XY":
+        assert not engine.books[symbol].status().rotating
+    assert inherit(engine, "X", "Y", number=3) == []  # and another may try
+    engine.frame(3, say(snapshot("X", 13)), 8.0)
+    assert told(engine.frame(3, say(snapshot("Y", 12)), 8.0))[-1] is Reconnect
+
+
+def test_heir_that_fails_before_it_took_over_is_not_seen():
+    engine = rotating("X")
+    assert engine.take(inputs.Closed(2), 7.0) == []
+    assert told(delta(engine, 1, 12, 13)) == [Changed]
+
+
+def test_refusal_on_the_second_connection_leaves_the_first():
+    engine = rotating("X")
+    assert told(engine.frame(2, say(Rejected(("X",), "no")), 6.0)) == [Rejected]
+    assert told(delta(engine, 1, 12, 13)) == [Changed]
+
+
+def test_book_that_is_not_live_waits_for_whichever_line_is_first():
+    engine = rotating("X")
+    assert told(delta(engine, 1, 15, 16)) == [Desynced, Resubscribe]
+    with pytest.raises(BookNotLive):
+        _ = engine.books["X"].book.best_bid
+    assert engine.frame(2, say(snapshot(sequence=20)), 6.0) == [
+        Synced("X", 20),
+        Reconnect(1, Cause.CLOSING),
+    ]
+
+
+def test_numbers_of_a_connection_make_a_hot_standby():
+    engine = rotating("X", numbering=Numbering.CONNECTION)
+    assert told(engine.frame(2, say(snapshot(sequence=3)), 6.0)) == [
+        LineFilled,
+        Reconnect,
+    ]
+    assert engine.books["X"].book.sequence == 3
+
+
+def test_late_frames_of_what_was_replaced_are_no_fault():
+    engine = rotating("X")
+    engine.frame(2, say(snapshot(sequence=12)), 6.0)
+    assert delta(engine, 1, 12, 13) == []
+    assert engine.take(inputs.Closed(1, Cause.CLOSING), 7.0) == []
+    assert (engine.counts.foreign, engine.counts.malformed) == (0, 0)
+
+
+def test_counts_go_on_and_add_up():
+    engine = rotating("X")
+    delta(engine, 1, 12, 13)
+    engine.frame(2, say(snapshot(sequence=12)), 6.0)
+    delta(engine, 2, 12, 14)
+    delta(engine, 2, 14, 15)
+    counts = engine.books["X"].status().counts
+    assert (counts.received, counts.applied, counts.desyncs) == (4, 4, 0)
+    assert counts.snapshots == 2
+
+
+def test_old_book_cannot_be_read_once_it_is_replaced():
+    engine = rotating("X")
+    held = engine.books["X"].book
+    engine.frame(2, say(snapshot(sequence=12)), 6.0)
+    with pytest.raises(BookNotLive, match="closing"):
+        _ = held.best_bid
+
+
+def test_one_of_two_lines_is_replaced_while_the_other_serves():
+    kind = type("Toy", (Toy,), {"facts": FACTS})
+    engine = Engine(kind(), lines=2)
+    for number, line in ((1, 0), (2, 1)):
+        engine.take(inputs.Opened(number, ("X",), line), 0.0)
+        engine.frame(number, say(Subscribed(("X",))), 0.0)
+        engine.frame(number, say(snapshot()), 0.0)
+    assert inherit(engine, "X", number=3, old=2, line=1) == []
+    assert engine.frame(3, say(snapshot(sequence=10)), 6.0) == [
+        Reconnect(2, Cause.CLOSING)
+    ]
+    assert engine.books["X"].status().lines == (State.LIVE, State.LIVE)
+    assert engine.take(inputs.Closed(2, Cause.CLOSING), 7.0) == []
+    assert delta(engine, 1, 11, 12) == [
+        LineLost("X", 0, cause=Cause.GAP),
+        LineFilled("X", 1, sequence=10),
+        Resubscribe("X", 6.0),
+    ]
+
+
+def test_checkpoint_during_it_goes_on_from_there():
+    engine = rotating("X", "Y")
+    engine.frame(2, say(snapshot("X", 10)), 6.0)
+    seeds = engine.seeds()
+    assert [(number, seed.succeeds) for number, seed in seeds] == [
+        (1, None),
+        (1, None),
+        (2, 1),
+        (2, 1),
+    ]
+    again = toy()
+    for number, seed in seeds:
+        given = msgspec.json.decode(msgspec.json.encode(seed), type=inputs.Seed)
+        again.plant(number, given, 6.5)
+    assert again.books["X"].book.sequence == 12
+    assert delta(again, 2, 10, 12) == [LineFilled("X", 0, sequence=12)]
+    assert told(again.frame(2, say(snapshot("Y", 12)), 7.0)) == [LineFilled, Reconnect]
