@@ -32,7 +32,7 @@ from booksync.events import (
     Synced,
 )
 from booksync.queries import FrozenBook
-from booksync.states import Cause, State
+from booksync.states import UNBELIEVED, Cause, State
 from booksync.status import Counts, Ledger, Status
 from booksync.sync import Synchronizer
 
@@ -237,6 +237,10 @@ class Arbiter:
         delivered = self.sync.book.sequence
         if not self._comparable or self.lines[other].book.sequence >= delivered:
             return [lost, *self._switch(other)]
+        if output.cause in UNBELIEVED:
+            # Nothing that is right stands where the user was: say so.
+            self.active = other
+            return [output, Synced(self.symbol, self.sync.book.sequence)]
         self._held = self.sync.book.freeze_withheld()
         self.active = other
         return [lost]

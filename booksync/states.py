@@ -11,6 +11,7 @@ __all__ = [
     "ENDINGS",
     "FAULTS",
     "TRANSITIONS",
+    "UNBELIEVED",
     "Cause",
     "Relation",
     "Scope",
@@ -86,6 +87,8 @@ FAULTS = (
     Cause.MALFORMED,
     Cause.DRIFT,
 )
+#: Faults that show wrong levels in the book itself: it is not served again in any way.
+UNBELIEVED = (Cause.CROSSED, Cause.CHECKSUM, Cause.MALFORMED, Cause.DRIFT)
 #: Causes that end a book's stream.
 ENDINGS = (
     Cause.DISCONNECTED,

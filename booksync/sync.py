@@ -48,7 +48,16 @@ from booksync.events import (
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
 from booksync.queries import FrozenBook
-from booksync.states import FAULTS, TRANSITIONS, Cause, Relation, Scope, State, relate
+from booksync.states import (
+    FAULTS,
+    TRANSITIONS,
+    UNBELIEVED,
+    Cause,
+    Relation,
+    Scope,
+    State,
+    relate,
+)
 from booksync.status import Counts, Ledger, Status
 
 __all__ = ["TRANSITIONS", "Policy", "Relation", "Synchronizer", "Way", "relate"]
@@ -746,7 +755,8 @@ class Synchronizer:
             self.ledger.desynced(cause, now)
             self._served = cause not in (Cause.MALFORMED, Cause.RESET)
             if self._keep_last:
-                self.last = self.book.freeze()
+                believed = cause not in UNBELIEVED
+                self.last = self.book.freeze() if believed else None
         self._move(cause, now)
         self.book.withhold(cause.value)
         self._forget()

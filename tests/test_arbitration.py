@@ -6,7 +6,15 @@ import pytest
 
 from booksync.arbitration import Arbiter
 from booksync.errors import BookNotLive
-from booksync.events import Changed, Desynced, Drift, LineFilled, LineLost, Synced
+from booksync.events import (
+    Changed,
+    Desynced,
+    Drift,
+    LineFilled,
+    LineLost,
+    Malformed,
+    Synced,
+)
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
 from booksync.states import Cause, State
@@ -181,3 +189,25 @@ def test_only_what_the_user_lost_counts_as_withheld():
     made = Snapshot("X", 20, [("9", "1")], [("10", "1")])
     lines.do(0, lines.syncs[0].receive_snapshot(made, 11.0))
     assert lines.arbiter.status(now=50.0).withheld == 3.0
+
+
+def test_half_a_change_is_not_served_while_the_other_line_is_behind():
+    """The active line's book took the first level of a frame and broke at the next."""
+    lines = both()
+    lines.delta(0, 10, 11)
+    broken = Delta("X", 11, 12, [("9", "77"), ("8", "NaN")], [])
+    outputs = lines.do(0, lines.syncs[0].receive(broken, 0.0))
+    assert [type(e) for e in outputs] == [Malformed, Desynced, Synced]
+    assert outputs[1].cause is Cause.MALFORMED
+    assert outputs[2] == Synced("X", 10)
+    assert not lines.arbiter.waiting
+    assert str(lines.arbiter.book.best_bid.size) == "10"
+    assert [type(e) for e in lines.delta(1, 10, 11)] == [Changed]
+
+
+def test_broken_line_is_left_at_no_cost_where_the_other_is_as_far():
+    lines = both()
+    broken = Delta("X", 10, 11, [("9", "77"), ("8", "NaN")], [])
+    outputs = lines.do(0, lines.syncs[0].receive(broken, 0.0))
+    assert [type(e) for e in outputs] == [Malformed, LineLost, LineFilled]
+    assert str(lines.arbiter.book.best_bid.size) == "10"

@@ -657,6 +657,17 @@ def test_last_live_book_is_kept_on_request():
     assert str(sync.last.best_bid.price) == "9"
 
 
+def test_half_a_change_is_not_kept_as_the_last_live_book():
+    sync = Synchronizer("X", book=Book("X"), keep_last=True)
+    sync.connected(now=0.0)
+    sync.receive(delta(99, 100), now=0.0)
+    sync.receive_snapshot(snapshot(100), now=0.0, request=1)
+    broken = Delta("X", 100, 101, [("9", "77"), ("8", "NaN")], [])
+    sync.receive(broken, now=1.0)
+    assert sync.cause is Cause.MALFORMED
+    assert sync.last is None
+
+
 def test_every_state_can_go_offline():
     for state in State:
         assert TRANSITIONS[state][Cause.DISCONNECTED] is State.OFFLINE
