@@ -84,7 +84,7 @@ RING = 256
 #: Attempts to reach a venue that never answered, before the caller is told.
 FIRST_ATTEMPTS = 3
 
-#: One request budget for each venue and REST host in this process.
+#: One budget of requests, or of connection attempts, for each venue, host and file.
 _budgets: dict[tuple[str, str, str], Budget] = {}
 #: One queue for each budget, in each event loop.
 _queues: weakref.WeakKeyDictionary[
@@ -238,8 +238,11 @@ class Feed:
         self.venue = venue
         self.transport = transport
         self.chance = chance
-        self.connects = Budget(venue.limits.connects, venue.limits.connects_window)
         self._settings = settings
+        limits = venue.limits
+        self.connects = self._shared(
+            self.ws_url, limits.connects, limits.connects_window
+        )
         self._symbols = list(dict.fromkeys(symbols))
         self._inputs = InputQueue()
         self._events = EventQueue(conflate=settings.conflate)
@@ -363,24 +366,26 @@ class Feed:
             chance=self.chance,
         )
 
+    def _shared(self, host: str, limit: int, window: float) -> Budget:
+        """Return the budget of all feeds of this venue here, or on this machine."""
+        path = self._settings.budget
+        path = "" if path is None or isinstance(path, Budget) else str(path)
+        key = (self.venue.id, host, path)
+        if key not in _budgets:
+            name = f"{self.venue.id} {host}"
+            _budgets[key] = (
+                SharedBudget(path, limit, window, name=name)
+                if path
+                else Budget(limit, window)
+            )
+        return _budgets[key]
+
     def _queue(self) -> Scheduler:
         """Return the queue of all feeds that share this budget."""
         limits, budget = self.venue.limits, self._settings.budget
         if not isinstance(budget, Budget):
             host = self._settings.rest_url
-            key = (self.venue.id, host, str(budget or ""))
-            if key not in _budgets:
-                _budgets[key] = (
-                    Budget(limits.weight, limits.weight_window)
-                    if budget is None
-                    else SharedBudget(
-                        budget,
-                        limits.weight,
-                        limits.weight_window,
-                        name=f"{self.venue.id} {host}",
-                    )
-                )
-            budget = _budgets[key]
+            budget = self._shared(host, limits.weight, limits.weight_window)
         queues = _queues.setdefault(asyncio.get_running_loop(), {})
         return queues.setdefault(budget, Scheduler(budget))
 

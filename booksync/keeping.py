@@ -294,11 +294,10 @@ class Keeper:
         """Wait until the venue's limit on connection attempts allows one."""
         budget, clock = self._host.connects, self._host.clock
         while True:
-            pause = budget.wait(1, clock())
+            pause = budget.take(1, clock())
             if pause <= 0:
                 break
             await asyncio.sleep(pause)
-        budget.spend(1, clock())
         budget.settle(1, clock())
 
     async def _open(self) -> tuple[Stream, str]:

@@ -466,6 +466,44 @@ async def test_budget_is_never_exceeded_and_waited_for():
             assert sum(r.weight for r in inside) <= 100
 
 
+async def test_feeds_of_one_venue_share_budget_queue_and_connection_attempts():
+    async with serve(Exchange(SYMBOLS, seed=1, levels=5), flow=False) as server:
+        urls = {"ws_url": server.ws_url, "rest_url": server.rest_url}
+        async with (
+            connect("binance", SYMBOLS[0], **urls) as one,
+            connect("binance", SYMBOLS[1], **urls) as other,
+        ):
+            await one.live(timeout=20.0)
+            await other.live(timeout=20.0)
+            queue = one._fetcher.queue
+            assert other._fetcher.queue is queue
+            assert queue.budget.used(one.clock()) == 100
+            assert one.connects is other.connects
+            assert one.connects.used(one.clock()) == 2
+        assert queue.waiting(one._fetcher) == 0
+
+
+async def test_book_that_is_offline_asks_for_nothing_and_tells_no_time():
+    async with running("BTCUSDT", budget=Budget(50, 60.0)) as (feed, server, _):
+        feed._fetcher.queue.stop(1_000.0, feed.clock())
+        await drive(feed, server, lambda: feed.status("BTCUSDT").live_in is not None)
+        assert 900 < feed.status("BTCUSDT").live_in < 1_010
+        assert feed._fetcher.waiting == 1
+        server.faults.inject("cut_1006", symbol="BTCUSDT")
+        offline = []
+
+        def cut():
+            status = feed.status("BTCUSDT")
+            if status.state is State.OFFLINE:
+                offline.append((status.live_in, feed._fetcher.waiting))
+            return offline
+
+        await drive(feed, server, cut)
+        assert offline[0] == (None, 0)
+        await drive(feed, server, lambda: feed.status("BTCUSDT").live_in is not None)
+        assert feed._fetcher.waiting == 1
+
+
 async def test_used_weight_of_the_venue_is_believed():
     budget = Budget(6_000, 60.0)
     async with running("BTCUSDT", budget=budget) as (feed, server, _):

@@ -179,6 +179,53 @@ def test_forgotten_symbol_is_not_fetched():
     assert bench.symbols() == ["Y"]
 
 
+# -- books that are read ---------------------------------------------------------------
+
+
+def one_after_another(read, then=()):
+    """Ask for A, B and C, of which only one goes each minute."""
+
+    def prepare(bench):
+        read(bench)
+        for symbol in "ABC":
+            bench.ask(symbol)
+
+    return on_bench(prepare=prepare, limit=10, then=then).symbols()
+
+
+def test_book_that_was_read_lately_goes_first():
+    assert one_after_another(lambda b: b.fetcher.reads.add("C")) == ["C", "A", "B"]
+
+
+def test_book_that_somebody_waits_for_goes_next():
+    then = [(70.0, lambda b: b.fetcher.prefer("C"))]
+    assert one_after_another(lambda _: None, [])[1] == "B"
+    found = one_after_another(lambda b: b.ask("FIRST"), then)
+    assert found == ["FIRST", "A", "C", "B"]
+
+
+@pytest.mark.parametrize(("at", "first"), [(1.0, "C"), (115.0, "C"), (125.0, "A")])
+def test_book_counts_as_read_for_a_minute_or_two(at, first):
+    def ask(bench):
+        for symbol in "ABC":
+            bench.ask(symbol, at=at)
+
+    bench = on_bench(
+        prepare=lambda b: b.fetcher.reads.add("C"), then=[(at, ask)], limit=10
+    )
+    assert bench.symbols()[0] == first
+
+
+def test_book_that_is_read_no_longer_is_forgotten():
+    def prepare(bench):
+        bench.fetcher.reads.add("C")
+        bench.fetcher.forget("C")
+        bench.ask("A")
+        bench.ask("C")
+
+    assert on_bench(prepare=prepare, limit=10).symbols() == ["A", "C"]
+
+
 # -- how many --------------------------------------------------------------------------
 
 
