@@ -219,7 +219,10 @@ class Synchronizer:
         if refused:
             return refused
         if was_live:
-            return [Changed(self.symbol, message=snapshot), *self._watch(now)]
+            watched = self._watch(now)
+            gone = any(type(output) is Desynced for output in watched)
+            changed = Changed(self.symbol, message=snapshot)
+            return watched if gone else [changed, *watched]
         if request is None and self.policy.way is not Way.FETCH:
             return self._go_live(now)
         return self._join(now)
@@ -439,6 +442,8 @@ class Synchronizer:
             changed += self._look(now)
         if self._crossed or self.book.crossed:
             changed += self._watch(now)
+            if not self.live:  # there is no book to read: it is withheld at once
+                return changed[1:]
         return changed
 
     def _has_room(self) -> bool:
@@ -470,7 +475,10 @@ class Synchronizer:
         ahead = self._ahead
         if ahead is not None and self.live:
             if self.book.sequence >= ahead.sequence:
-                outputs += self.audit(ahead, now)
+                told = self.audit(ahead, now)
+                if any(type(output) is Desynced for output in told):
+                    outputs.pop(0)  # no book is left that changed
+                outputs += told
             else:
                 self._settled = False
         return outputs

@@ -460,7 +460,8 @@ def test_crossed_book_is_withheld_once_it_persists():
     assert kinds(sync.receive(delta(100, 101, CROSSING), now=1.0)) == ["Changed"]
     assert kinds(sync.receive(delta(101, 102), now=1.1)) == ["Changed"]
     outputs = sync.receive(delta(102, 103), now=1.2)
-    assert kinds(outputs) == ["Changed", "Desynced", "FetchSnapshot"]
+    assert kinds(outputs) == ["Desynced", "FetchSnapshot"]  # nobody can read a change
+    assert sync.counts.applied == 3
     assert sync.cause is Cause.CROSSED
 
 
@@ -753,3 +754,12 @@ def test_old_book_that_missed_something_is_built_again():
     outputs = sync.receive(delta(103, 104), now=8.0)
     assert kinds(outputs) == ["Gap", "FetchSnapshot"]
     assert adds_up(sync)
+
+
+def test_snapshot_in_the_stream_that_crosses_for_good_changes_nothing_readable():
+    sync = live(100, crossed_deltas=1)
+    crossed = Snapshot("X", 200, [("12", "1")], [("11", "1")])
+    assert kinds(sync.receive_snapshot(crossed, now=1.0)) == [
+        "Desynced",
+        "FetchSnapshot",
+    ]
