@@ -65,6 +65,7 @@ class Connection:
         "line",
         "number",
         "pulse",
+        "refused",
         "resubscribing",
         "rotating",
         "session",
@@ -88,6 +89,8 @@ class Connection:
         self.ack_at: float | None = None
         #: Unsubscribed, to be subscribed again once the venue confirms.
         self.resubscribing: set[str] = set()
+        #: How often in a row the venue refused to subscribe a symbol just now.
+        self.refused: dict[str, int] = {}
         #: Unsubscribed for good: late frames of them are no fault.
         self.ended: set[str] = set()
         self.closing = False

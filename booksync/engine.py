@@ -392,7 +392,10 @@ class Engine:
         outputs: list[Output] = []
         for at in self.connections.values():
             sync = at.books.get(symbol)
-            if sync is None or sync.live or at.closing:
+            if sync is None or sync.live or at.closing or symbol in at.waiting:
+                continue
+            if symbol in at.refused:  # nothing is to be ended first
+                outputs += self._subscribe(at, (symbol,), now)
                 continue
             frames = list(self.venue.unsubscribe((symbol,), at.session, now))
             if symbol in at.resubscribing or not self.venue.facts.acks:
@@ -444,6 +447,7 @@ class Engine:
     ) -> list[Output]:
         outputs: list[Output] = []
         for symbol in message.symbols:
+            at.refused.pop(symbol, None)
             outputs += self._start(at, symbol, now)
         return outputs
 
@@ -460,6 +464,8 @@ class Engine:
     def _on_rejected(
         self, at: Connection, message: Rejected, now: float
     ) -> list[Output]:
+        if not message.final:
+            return self._put_off(at, message, now)
         outputs: list[Output] = []
         for symbol in message.symbols:
             at.waiting.discard(symbol)
@@ -467,6 +473,22 @@ class Engine:
             if sync is not None:
                 outputs += self._noted(sync, sync.rejected(now))
         return [*outputs, Rejected(message.symbols, legible(message.reason))]
+
+    def _put_off(self, at: Connection, message: Rejected, now: float) -> list[Output]:
+        """Subscribe later what the venue refuses now, each time with more pause."""
+        reason = legible(message.reason)
+        outputs: list[Output] = [Rejected(message.symbols, reason, final=False)]
+        for symbol in message.symbols:
+            if symbol not in at.books or at.books[symbol].live:
+                continue
+            at.waiting.discard(symbol)
+            attempt = at.refused[symbol] = at.refused.get(symbol, 0) + 1
+            wait = self.policy.retry_min * 2 ** min(attempt, 30)
+            again = now + min(self.policy.retry_max, wait)
+            outputs.append(Resubscribe(symbol, again, attempt))
+        if not at.waiting:
+            at.ack_at = None
+        return outputs
 
     def _on_lost(self, at: Connection, message: Lost, now: float) -> list[Output]:
         outputs: list[Output] = []

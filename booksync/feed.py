@@ -803,6 +803,8 @@ class Feed:
 
     def _do_reject(self, message: Rejected) -> None:
         """Tell the caller of a symbol that never worked; others see the event."""
+        if not message.final:
+            return
         symbols = message.symbols or (None,)
         for symbol in symbols:
             sync = self._engine.books.get(symbol or "")

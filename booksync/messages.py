@@ -114,13 +114,15 @@ class Unsubscribed(Struct, frozen=True):
 
 class Rejected(Struct, frozen=True):
     """
-    The venue refuses these symbols, for good.
+    The venue refuses these symbols.
 
-    ``symbols`` is empty where the venue does not say which.
+    ``symbols`` is empty where the venue does not say which. Unless ``final`` (as for a
+    limit on requests, or trouble of the server), they are subscribed again later.
     """
 
     symbols: tuple[str, ...]
     reason: str
+    final: bool = True
 
 
 class Reply(Struct, frozen=True):

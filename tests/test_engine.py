@@ -204,6 +204,35 @@ def test_notice_of_closing_where_nothing_is_live_ends_the_connection():
     assert engine.frame(1, closing, 1.0) == []
 
 
+def test_refusal_that_may_pass_is_asked_for_again_with_more_pause_each_time():
+    engine = live(toy(), "Y")
+    engine.take(inputs.Subscribed(1, ("X",)), 1.0)
+    later = say(Rejected(("X",), "slow down", final=False))
+    told = Rejected(("X",), "slow down", final=False)
+    assert engine.frame(1, later, 2.0) == [told, Resubscribe("X", 2.5, 1)]
+    assert engine.frame(1, later, 2.5) == [told, Resubscribe("X", 3.5, 2)]
+    again = engine.take(inputs.Resubscribed("X"), 3.5)
+    assert again == [Send(1, ("+X",))]
+    assert engine.frame(1, later, 3.6)[1].at == 5.6
+    engine.take(inputs.Resubscribed("X"), 5.6)
+    assert engine.frame(1, say(Subscribed(("X",))), 5.7) == []
+    assert engine.frame(1, say(snapshot("X")), 5.8) == [Synced("X", 10)]
+    assert engine.frame(1, say(Rejected(("Y",), "?", final=False)), 6.0) == [
+        Rejected(("Y",), "?", final=False)
+    ]  # it is live: whatever was refused, it was not needed
+    assert engine.books["Y"].live
+
+
+def test_pause_after_refusals_has_an_upper_end():
+    engine = toy()
+    opened(engine, "X")
+    later = say(Rejected(("X",), "slow down", final=False))
+    waits = [engine.frame(1, later, 0.0)[1].at for _ in range(40)]
+    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert waits[-1] == 30.0
+    assert engine.deadline() == 30.0  # silence: no acknowledgement is awaited
+
+
 def test_reply_goes_out_on_the_same_connection():
     engine = live(toy(), "X")
     assert engine.frame(1, say(Reply("pong")), 1.0) == [Send(1, ("pong",))]

@@ -214,7 +214,8 @@ def _told(event: Event) -> str:
             )
             return f"{symbol} withheld: {cause.value}{missing}"
         case Rejected(symbols, reason):
-            return f"{', '.join(symbols) or 'a symbol'} rejected: {reason}"
+            named = ", ".join(symbols) or "a symbol"
+            return f"{named} rejected{'' if event.final else ' for now'}: {reason}"
         case _:
             fields = msgspec.to_builtins(msgspec.structs.asdict(event))
             symbol = fields.pop("symbol", None) or "-"

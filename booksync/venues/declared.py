@@ -95,14 +95,14 @@ class Requests:
         Args:
             number: The request's id, as the venue repeats it.
             reason: Its words.
-            final: Asking again is hopeless: its symbols are rejected. If not, or if
-                the request is not known, the refusal names no symbol.
+            final: Asking again is hopeless; if not, its symbols are asked for later.
+                If the request is not known, the refusal names no symbol.
 
         """
         operation, symbols = self.of(number)
         if operation == "unsubscribe":
             return ()
-        return (Rejected(symbols if final else (), reason),)
+        return (Rejected(symbols, reason, final=final or not symbols),)
 
 
 def acknowledged(operation: str, symbols: Sequence[str]) -> Message:

@@ -169,7 +169,7 @@ def answers(raw):
         ),
         pytest.param(
             '{"id":2,"code":40107,"method":"subscribe","message":"limit"}',
-            [Rejected((), "limit (code 40107)")],
+            [Rejected(("NOPE",), "limit (code 40107)", final=False)],
             id="refused for now",
         ),
         pytest.param(

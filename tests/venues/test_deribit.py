@@ -209,7 +209,7 @@ def answers(raw):
         pytest.param(
             '{"jsonrpc":"2.0","id":3,"error":{"code":10028,'
             '"message":"too_many_requests"}}',
-            [Rejected((), "too_many_requests (code 10028)")],
+            [Rejected(("A", "B"), "too_many_requests (code 10028)", final=False)],
             id="refused for now",
         ),
         pytest.param(

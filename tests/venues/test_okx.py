@@ -253,18 +253,19 @@ def test_control_frames(raw, expected):
 
 
 @pytest.mark.parametrize(
-    ("code", "symbols"),
+    ("code", "final"),
     [
-        pytest.param("60018", ("ETH-USDTT",), id="for good"),
-        pytest.param("60014", (), id="may pass"),
+        pytest.param("60018", True, id="for good"),
+        pytest.param("60014", False, id="may pass"),
     ],
 )
-def test_error_names_the_symbol_of_its_request(code, symbols):
+def test_error_names_the_symbol_of_its_request(code, final):
     venue = Okx()
     session = venue.session()
     venue.subscribe(["BTC-USDT", "ETH-USDTT"], session, 0.0)
     raw = f'{{"id":"2","event":"error","code":"{code}","msg":"no"}}'
-    assert venue.parse(raw, session) == (Rejected(symbols, f"no (code {code})"),)
+    expected = Rejected(("ETH-USDTT",), f"no (code {code})", final)
+    assert venue.parse(raw, session) == (expected,)
 
 
 def test_error_on_unsubscribe_rejects_nothing():
