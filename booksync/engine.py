@@ -65,6 +65,8 @@ RESUBSCRIPTIONS = 3
 STRANGERS = 10_000
 #: Characters of a symbol that are.
 SYMBOL = 64
+#: Periods until a periodic snapshot is overdue.
+PATIENCE = 1.5
 #: Part of the known window that must be left ahead of the best price.
 REFRESH = 0.5
 
@@ -94,6 +96,8 @@ def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
         "refresh": REFRESH if facts.source is Source.REST else None,
         "newest": facts.source is Source.EVERY_FRAME,
     }
+    if facts.snapshot_every is not None:
+        derived["snapshot_wait"] = PATIENCE * facts.snapshot_every
     unknown = overrides.keys() - set(Policy.__struct_fields__)
     if unknown:
         raise ConfigurationError(f"no such setting: {', '.join(sorted(unknown))}")
@@ -567,7 +571,7 @@ class Engine:
     def _escalated(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
         """Turn a hopeless resubscription into a reconnect."""
         at = self._connection_of(sync)
-        hopeless = self.venue.facts.resync is Resync.RECONNECT
+        hopeless = self.venue.facts.resync is not Resync.RESUBSCRIBE
         found: list[Output] = []
         for output in outputs:
             if type(output) is not Resubscribe:

@@ -20,7 +20,8 @@ class Way(enum.Enum):
     RESUBSCRIBE = "resubscribe"
     #: By a new connection.
     RECONNECT = "reconnect"
-    #: By waiting: each frame, or a periodic one, is a snapshot.
+    #: By waiting: each frame, or a periodic one, is a snapshot. A periodic one that is
+    #: overdue is asked for.
     WAIT = "wait"
 
 

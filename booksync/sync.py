@@ -292,7 +292,7 @@ class Synchronizer:
         if self._crossed_at is not None and now >= self._crossed_at:
             return self._desync(Cause.CROSSED, now)
         if self._snapshot_at is not None and now >= self._snapshot_at:
-            return self._retry(now)
+            return self._retry(now, overdue=True)
         aged_at = self._aged_at()
         if aged_at is not None and now >= aged_at:
             outputs = self._withhold(Cause.AGED, now)
@@ -784,13 +784,15 @@ class Synchronizer:
         self._crossed = self._stale = 0
         self.dirty = True
 
-    def _retry(self, now: float) -> list[Output]:
+    def _retry(self, now: float, *, overdue: bool = False) -> list[Output]:
         self._attempt += 1
         self._quiet_at = self._snapshot_at = None
         self.cause = Cause.RETRY if self.cause is Cause.CONNECTED else self.cause
-        return self._ask(now)
+        return self._ask(now, overdue=overdue)
 
-    def _ask(self, now: float, *, first: bool = False) -> list[Output]:
+    def _ask(
+        self, now: float, *, first: bool = False, overdue: bool = False
+    ) -> list[Output]:
         """Ask for a snapshot, in the venue's way and not too often."""
         policy, attempt = self.policy, self._attempt
         wait = min(policy.retry_max, policy.retry_min * 2 ** min(attempt - 1, 30))
@@ -804,7 +806,8 @@ class Synchronizer:
                 self._snapshot_at = at + policy.answer_wait
             return [FetchSnapshot(self.symbol, self._request, at, attempt)]
         self._snapshot_at = at + policy.snapshot_wait
-        if first or policy.way is Way.WAIT:
+        comes = policy.way is Way.WAIT and (policy.newest or not overdue)
+        if first or comes:
             return []
         self.counts.requests += 1
         return [Resubscribe(self.symbol, at, attempt)]

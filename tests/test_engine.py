@@ -361,6 +361,15 @@ def test_hopeless_resubscription_ends_in_a_reconnect():
     assert seen == ["Resubscribe"] * 3 + ["Reconnect"]
 
 
+def test_periodic_snapshot_that_does_not_come_ends_in_a_reconnect():
+    facts = {"resync": Resync.WAIT, "snapshot_every": 60.0}
+    engine = live(toy(**facts), "X")
+    assert kinds(engine.frame(1, say(Delta("X", 11, 12, [], [])), 1.0)) == ["Desynced"]
+    engine.connections[1].pulse.heard = 91.0  # not silent
+    assert engine.tick(90.9) == []
+    assert engine.tick(91.0) == [Reconnect(1, Cause.GAP)]
+
+
 def test_checksum_message_is_for_its_book():
     engine = live(toy(checksum="all"), "X")
     engine.books["X"].policy = msgspec.structs.replace(

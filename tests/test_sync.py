@@ -596,6 +596,28 @@ def test_every_frame_a_snapshot_drops_older_ones():
     assert kinds(sync.receive_snapshot(snapshot(6), now=0.2)) == ["Changed"]
 
 
+def test_periodic_snapshot_that_does_not_come_is_asked_for():
+    sync = Synchronizer("X", Policy(way=Way.WAIT, snapshot_wait=90.0))
+    sync.connected(now=0.0)
+    sync.receive_snapshot(snapshot(5), now=0.0)
+    assert kinds(sync.receive(delta(6, 7), now=1.0)) == ["Desynced"]
+    assert sync.tick(now=90.9) == []
+    assert kinds(sync.tick(now=91.0)) == ["Resubscribe"]
+
+
+def test_fault_while_a_periodic_snapshot_is_awaited_asks_for_nothing():
+    sync = Synchronizer("X", Policy(way=Way.WAIT, snapshot_wait=90.0))
+    sync.connected(now=0.0)
+    sync.distrust(Cause.MALFORMED, now=1.0)
+    assert kinds(sync.distrust(Cause.MALFORMED, now=2.0)) == []
+
+
+def test_every_frame_a_snapshot_is_not_asked_for():
+    sync = Synchronizer("X", Policy(way=Way.WAIT, newest=True, snapshot_wait=90.0))
+    sync.connected(now=0.0)
+    assert sync.tick(now=90.0) == []
+
+
 def test_request_frame_without_an_answer_is_repeated():
     sync = Synchronizer("X", Policy(answer_wait=5.0))
     sync.connected(now=0.0)

@@ -136,6 +136,8 @@ class Facts(Struct, frozen=True, kw_only=True):
         lists: What deltas list.
         crossing: What a crossed book means.
         resync: What brings a new snapshot.
+        snapshot_every: Seconds between the snapshots that a stream sends of itself;
+            ``Resync.WAIT`` waits one and a half times as long, then reconnects.
         levels: Levels a side that the venue keeps, where it limits them.
         checksum: For people: what is hashed; ``None`` where there is none.
         acks: The venue confirms subscriptions.
@@ -153,6 +155,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     lists: Lists = Lists.UNKNOWN
     crossing: Crossing = Crossing.SUSPICIOUS
     resync: Resync
+    snapshot_every: float | None = None
     levels: int | None = None
     checksum: str | None = None
     acks: bool = True

@@ -106,6 +106,7 @@ class Phemex(DeclaredVenue):
         assurance=Assurance.ORDERED,
         numbering=None,  # numbers jump: they show the order, not a loss
         resync=Resync.WAIT,
+        snapshot_every=60.0,
         levels=USUAL,
         verified="snapshots, order, final books: spot and COIN-M, 2021",
         unverified=(

@@ -229,6 +229,12 @@ class Fetching(Toy):
     facts = facts(resync=Resync.FETCH)
 
 
+class Patient(Toy):
+    """Waits for a snapshot that nobody knows to come."""
+
+    facts = facts(resync=Resync.WAIT)
+
+
 class Hashless(Toy):
     """Promises a checksum that it cannot compute."""
 
@@ -436,6 +442,7 @@ class Endless(Toy):
         (Slash, "facts_are_complete", "end without a slash"),
         (Boaster, "facts_agree", "does not go with numbering"),
         (Fetching, "facts_agree", "does not go with"),
+        (Patient, "facts_agree", "snapshot_every None does not go with"),
         (Hashless, "facts_agree", r"checksum\(\) is not there"),
         (Starved, "limits_are_positive", "limits.messages is 0.0"),
         (Deep, "depths_and_options_are_checked", "not in DEPTHS"),

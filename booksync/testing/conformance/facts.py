@@ -60,6 +60,12 @@ def facts_agree(kit: Kit) -> None:
             facts.resync in RESYNCS[facts.source],
             f"{name}: {facts.resync} does not go with {facts.source}",
         )
+        waits = (facts.source, facts.resync) == (Source.STREAM, Resync.WAIT)
+        every = facts.snapshot_every
+        require(
+            (every is not None and every > 0) is waits,
+            f"{name}: snapshot_every {every} does not go with {facts.resync}",
+        )
         hashed = facts.checksum is not None
         require(
             hashed or facts.assurance is not Assurance.CHECKSUMMED,
