@@ -28,6 +28,7 @@ class Answers:
     Args:
         venue: Who answers.
         shelf: The books.
+        probed: What is to be done with a snapshot that a probe brought.
         noted: What is to be done with what a book said.
         malformed: What is to be done with an answer that cannot be used.
         discover: Take in every symbol that an answer names.
@@ -39,12 +40,14 @@ class Answers:
         venue: Venue,
         shelf: Shelf,
         *,
+        probed: Callable[[Snapshot, float], None],
         noted: Noted,
         malformed: Malformed,
         discover: bool,
     ) -> None:
         self._venue = venue
         self._shelf = shelf
+        self._probed = probed
         self._noted = noted
         self._malformed = malformed
         self._discover = discover
@@ -58,7 +61,7 @@ class Answers:
             request = sync.awaited or 0
         if symbol not in self._shelf.served:
             return []
-        if given.audit:
+        if given.audit or given.probe:
             return self._audited(symbol, given, now)
         if given.status not in (HTTP_OK, *UNKNOWN_STATUS):
             return self._failing(symbol, request, now)
@@ -110,6 +113,9 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - nor must what it answers
             return self._malformed(symbol, reason_of(error), None)
         outputs: list[Output] = []
+        if given.probe:
+            self._probed(snapshot, now)
+            return []
         several = symbol in self._shelf.arbiters
         for sync in self._shelf.of(symbol):
             # One of several lines may have asked for itself alone.

@@ -16,7 +16,7 @@ from booksync.events import Audited, Drift, Verdict
 from booksync.exact import Level, Number
 from booksync.messages import Delta, Snapshot
 
-__all__ = ["Former", "audit"]
+__all__ = ["Former", "audit", "compare"]
 
 #: Levels a side that a drift report reads: a resync must not be slow for it.
 DRIFT_LEVELS = 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from booksync.probing import Prober
 from booksync.sync import Synchronizer
 
 __all__ = ["Connection"]
@@ -64,6 +65,7 @@ class Connection:
         "ended",
         "line",
         "number",
+        "prober",
         "pulse",
         "refused",
         "resubscribing",
@@ -98,6 +100,8 @@ class Connection:
         self.rotating = False
         #: Which connection it is to replace.
         self.succeeds: int | None = None
+        #: Asks about books that fell quiet; ``None`` where nobody can be asked.
+        self.prober: Prober | None = None
 
     def another_pace(self, now: float) -> None:
         """Forget the pace: the connection carries less from now on."""

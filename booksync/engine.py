@@ -25,6 +25,7 @@ from booksync.errors import (
     legible,
 )
 from booksync.events import (
+    Check,
     Malformed,
     Output,
     Reconnect,
@@ -47,6 +48,7 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.policy import Policy, Way
+from booksync.probing import Prober
 from booksync.seeding import plant, seed_of
 from booksync.shelf import Shelf
 from booksync.states import ENDINGS, Cause
@@ -69,6 +71,8 @@ SYMBOL = 64
 PATIENCE = 1.5
 #: Part of the known window that must be left ahead of the best price.
 REFRESH = 0.5
+#: Seconds after which a book that was active may be called quiet.
+PROBE_AFTER = 2.0
 
 
 def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
@@ -94,6 +98,7 @@ def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
         "checksum_levels": venue.checksum_levels,
         "answer_wait": 10.0 if facts.source is Source.REQUEST else None,
         "refresh": REFRESH if facts.source is Source.REST else None,
+        "probe_after": PROBE_AFTER if _may_probe(venue) else None,
         "newest": facts.source is Source.EVERY_FRAME,
     }
     if facts.snapshot_every is not None:
@@ -102,6 +107,12 @@ def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
     if unknown:
         raise ConfigurationError(f"no such setting: {', '.join(sorted(unknown))}")
     return Policy(**{**derived, **overrides})
+
+
+def _may_probe(venue: Venue) -> bool:
+    """Whether the venue has a small snapshot that tells a quiet market."""
+    small = venue.facts.source is Source.REST and bool(venue.DEPTHS)
+    return small and venue.facts.comparable
 
 
 class Engine:
@@ -147,6 +158,7 @@ class Engine:
         answers = Answers(
             venue,
             self.shelf,
+            probed=self._probed,
             noted=self._noted,
             malformed=self._malformed,
             discover=discover,
@@ -262,6 +274,8 @@ class Engine:
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
                 due.append(at_.silent_at(self.silence))
+                if at_.prober is not None and at_.ack_at is None:
+                    due.append(at_.prober.deadline())
             if at_.ack_at is not None:
                 due.append(at_.ack_at)
         return min(due, default=None)
@@ -274,12 +288,28 @@ class Engine:
         for at in list(self.connections.values()):
             if at.ack_at is not None and now >= at.ack_at:
                 outputs += self._start_all(at, now)
-            silent = now >= at.silent_at(self.silence)
-            if silent and at.books and not at.closing:
-                for sync in at.books.values():
-                    outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
-                outputs += self._give_up(at, Cause.SILENT)
+            if at.books and not at.closing:
+                outputs += self._listen(at, now)
         return outputs
+
+    def _listen(self, at: Connection, now: float) -> list[Output]:
+        """Give up a connection that is silent for too long; ask about a quiet one."""
+        prober = at.prober
+        silent = now >= at.silent_at(self.silence)
+        if not silent and (prober is None or not prober.dead(at.books, now)):
+            symbol = None if prober is None else prober.look(at.books, now)
+            return [] if symbol is None else [Check(symbol, probe=True)]
+        outputs: list[Output] = []
+        for sync in at.books.values():
+            outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
+        return [*outputs, *self._give_up(at, Cause.SILENT)]
+
+    def _probed(self, snapshot: Snapshot, now: float) -> None:
+        """Tell every line of the symbol what the venue has."""
+        for at in self.connections.values():
+            sync = at.books.get(snapshot.symbol)
+            if sync is not None and at.prober is not None:
+                at.prober.answered(sync, snapshot, now)
 
     # -- inputs -----------------------------------------------------------------------
 
@@ -287,6 +317,8 @@ class Engine:
         number = given.conn
         at = Connection(number, self.venue.session(), now)
         at.line = given.line if given.line < len(self.shelf.lines) else 0
+        if self.policy.probe_after is not None:
+            at.prober = Prober(self.policy.probe_after, now)
         self._carry(at, given.succeeds)
         self.counts.connects += 1
         greeting = self.venue.greet(at.session, now)

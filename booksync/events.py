@@ -261,8 +261,11 @@ class Check(_Of, frozen=True, gc=False):
 
     Args:
         symbol: Whose.
+        probe: The smallest snapshot will do: is there anything new?
 
     """
+
+    probe: bool = False
 
 
 class Reconnect(Struct, frozen=True, gc=False):

@@ -782,7 +782,7 @@ class Feed:
 
     def _do_check(self, command: Check) -> None:
         if self._fetcher is not None:
-            self._fetcher.audit(command.symbol, self._group)
+            self._fetcher.audit(command.symbol, self._group, probe=command.probe)
 
     def _do_resubscribe(self, command: Resubscribe) -> None:
         self._later(command.at, Resubscribed(command.symbol))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ log = logging.getLogger("booksync.fetching")
 
 #: The number of a request that no book waits for.
 AUDIT = -1
+PROBE = -2
 #: Statuses that stop all requests to the venue, and for how long without Retry-After.
 STOPS = {429: 10.0, 418: 120.0, 403: 60.0}
 #: Digits of the largest weight, or pause, that a header is believed to say.
@@ -70,6 +72,19 @@ class Fetcher:
         self._commands: dict[str, FetchSnapshot] = {}
         self._wake = asyncio.Event()
 
+    @functools.cached_property
+    def _least(self) -> Venue:
+        """The venue, asking for the smallest depth that it has."""
+        venue = self._venue
+        if not venue.DEPTHS or venue.depth == min(venue.DEPTHS):
+            return venue
+        return type(venue)(
+            numbers=venue.numbers,
+            depth=min(venue.DEPTHS),
+            options=venue.options,
+            instruments=venue.instruments,
+        )
+
     def ask(self, command: FetchSnapshot) -> None:
         """Take a command; it replaces an earlier one of the same symbol."""
         symbol = command.symbol
@@ -85,22 +100,27 @@ class Fetcher:
         self.reads.add(symbol)
         self.queue.prefer(self, symbol)
 
-    def audit(self, symbol: str, group: asyncio.TaskGroup) -> bool:
+    def audit(
+        self, symbol: str, group: asyncio.TaskGroup, *, probe: bool = False
+    ) -> bool:
         """
         Fetch a snapshot to check a live book, unless that could delay another.
 
-        Audits use at most half of the budget, and none while a snapshot waits.
+        Audits use at most half of the budget, and none while a snapshot waits. A probe
+        asks for the smallest depth that the venue has.
 
         Returns:
             Whether it was sent.
 
         """
         now = self._clock()
-        request = self._venue.snapshot_request(symbol)
+        venue = self._least if probe else self._venue
+        request = venue.snapshot_request(symbol)
         ticket = self.queue.spare(self, symbol, request.weight, now)
         if ticket is None:
             return False
-        group.create_task(self._fetch(FetchSnapshot(symbol, AUDIT, now), ticket))
+        number = PROBE if probe else AUDIT
+        group.create_task(self._fetch(FetchSnapshot(symbol, number, now), ticket))
         return True
 
     def withdraw(self, symbol: str) -> None:
@@ -162,11 +182,12 @@ class Fetcher:
 
     async def _fetch(self, command: FetchSnapshot, ticket: Ticket) -> None:
         symbol, number = command.symbol, command.request
+        venue = self._least if number == PROBE else self._venue
         try:
-            answer = await self._rest.request(self._venue.snapshot_request(symbol))
+            answer = await self._rest.request(venue.snapshot_request(symbol))
         except BookSyncError as error:
             log.info("snapshot of %s: %s", symbol, error)
-            if number != AUDIT:
+            if number > 0:
                 self._put(Failed(symbol, number, str(error)), self._clock())
             if not isinstance(error, TransportError):
                 raise
@@ -176,10 +197,11 @@ class Fetcher:
                 symbol,
                 number,
                 answer.status,
-                self._venue.depth,
+                venue.depth,
                 answer.url,
                 answer.body,
                 audit=number == AUDIT,
+                probe=number == PROBE,
             )
             self._put(given, self._clock())
         finally:

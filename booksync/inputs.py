@@ -81,7 +81,8 @@ class Answered(_Input, frozen=True, tag="answer"):
     """
     A snapshot request was answered; in a recording the body follows it.
 
-    ``audit`` says that it was asked for to check the live book, not to replace it.
+    ``audit`` says that it was asked for to check the live book, not to replace it;
+    ``probe``, that the book was quiet, and the smallest depth was asked for.
     """
 
     symbol: str
@@ -91,6 +92,7 @@ class Answered(_Input, frozen=True, tag="answer"):
     url: str = ""
     body: bytes = b""
     audit: bool = False
+    probe: bool = False
 
 
 class Failed(_Input, frozen=True, tag="failed"):

@@ -68,6 +68,9 @@ class Policy(Struct, frozen=True, kw_only=True):
             window that must be left; when less is, a snapshot is asked for beside the
             live book, and widens the window. ``None``: never.
         refresh_pause: Seconds between two such questions, at least.
+        probe_after: Seconds without a delta after which the venue is asked whether a
+            book that was active is quiet, or its line dead; longer where its own pace
+            is slow. ``None``: never.
         old_snapshots: Snapshots in a row that are older than the buffer, after which
             the buffer is given up: the numbers started again.
         retry_min: Seconds before the second attempt at a snapshot; doubles.
@@ -95,6 +98,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     ring: int = 0
     refresh: float | None = None
     refresh_pause: float = 30.0
+    probe_after: float | None = None
     old_snapshots: int = 5
     retry_min: float = 0.25
     retry_max: float = 30.0

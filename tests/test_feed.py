@@ -717,6 +717,43 @@ async def test_audit_finds_a_book_that_went_wrong_unseen():
         assert feed.status("BTCUSDT").counts.resyncs == 1
 
 
+async def test_probe_finds_a_line_that_only_seems_alive():
+    policy = {"quiet_wait": 0.05, "retry_min": 0.02, "probe_after": 0.1}
+    async with running(policy=policy, depth=500) as (feed, server, _):
+        await all_live(feed, server)
+        for _ in range(30):
+            server.step()
+            async for _ in quiet(feed):
+                pass
+        asked = len(server.requests)
+        server.faults.inject("silence", seconds=60.0)
+        server.step(5)  # the exchange goes on, and nothing of it arrives
+        seen = await until(feed, is_a(Desynced, "BTCUSDT"))
+        assert seen[-1].cause is Cause.SILENT
+        probes = list(server.requests)[asked:]
+        assert probes
+        assert all("limit=100" in request.path for request in probes)
+        await all_live(feed, server)
+
+
+async def test_probes_leave_a_quiet_market_alone():
+    policy = {"quiet_wait": 0.05, "retry_min": 0.02, "probe_after": 0.1}
+    async with running("BTCUSDT", policy=policy) as (feed, server, exchange):
+        await all_live(feed, server)
+        for _ in range(30):
+            server.step()
+            async for _ in quiet(feed):
+                pass
+        asked = len(server.requests)
+        seen = []
+        async with asyncio.timeout(20):
+            while len(server.requests) < asked + 2:
+                seen += [event async for event in quiet(feed)]
+        seen += [event async for event in quiet(feed)]
+        assert seen == []
+        proves(feed, exchange, "BTCUSDT")
+
+
 async def test_window_is_refreshed_while_the_book_stays_live():
     exchange = Exchange(["BTCUSDT"], seed=1, levels=300)
     async with running(exchange=exchange, depth=100) as (feed, server, _):

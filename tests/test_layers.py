@@ -28,6 +28,7 @@ MAY = {
     "queries": "errors exact side",
     "book": "errors exact messages queries side text_side",
     "edge": "book exact",
+    "probing": "auditing book errors messages sync",
     "auditing": "book errors events exact messages",
     "sync": "auditing book edge errors events messages policy queries states status",
     "venues": "errors messages",
@@ -35,11 +36,11 @@ MAY = {
     "seeding": "exact inputs messages sync",
     "flight": "inputs recording",
     "shelf": "arbitration book events policy sync venues",
-    "connection": "sync",
+    "connection": "probing sync",
     "answering": "errors events inputs messages shelf sync venues",
     "engine": (
-        "answering connection errors events inputs messages policy seeding shelf "
-        "states status sync venues"
+        "answering connection errors events inputs messages policy probing seeding "
+        "shelf states status sync venues"
     ),
     "recording": "errors inputs",
     "replaying": (

@@ -61,7 +61,7 @@ def test_stale_deltas_mean_a_reset_as_the_venue_sheets_propose():
 def test_every_limit_is_checked_here():
     others = {"way", "exact_overlap", "suspicious", "checksum", "newest"}
     optional = {"answer_wait", "max_age", "max_levels", "ring"}
-    optional |= {"refresh", "refresh_pause"}
+    optional |= {"refresh", "refresh_pause", "probe_after"}
     assert set(Policy.__struct_fields__) == {*NUMBERS, *others, *optional}
 
 

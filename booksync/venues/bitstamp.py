@@ -101,6 +101,7 @@ class Bitstamp(DeclaredVenue):
         source=Source.REST,
         assurance=Assurance.ORDERED,
         numbering=None,
+        comparable=False,
         resync=Resync.FETCH,
         verified="joins, order of times, acknowledgements, final books: 2022",
         unverified=(

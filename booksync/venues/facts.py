@@ -133,6 +133,8 @@ class Facts(Struct, frozen=True, kw_only=True):
         source: Where snapshots come from.
         assurance: How a loss shows itself.
         numbering: What the numbers run over; ``None`` where there are none.
+        comparable: Numbers of snapshots and of deltas are of one run: a snapshot that
+            is ahead of the stream has what the stream has yet to tell.
         lists: What deltas list.
         crossing: What a crossed book means.
         resync: What brings a new snapshot.
@@ -152,6 +154,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     source: Source
     assurance: Assurance
     numbering: Numbering | None
+    comparable: bool = True
     lists: Lists = Lists.UNKNOWN
     crossing: Crossing = Crossing.SUSPICIOUS
     resync: Resync
