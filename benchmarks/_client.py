@@ -113,6 +113,9 @@ async def ours(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]
         rest_url=f"http://{address}",
         budget=Budget(1_000_000, 60.0),
         transport=Transport(),
+        # The server has one snapshot, and minutes of a market pass in a moment: a
+        # window that runs short would be asked for again on these few frames.
+        policy={"refresh": None},
     )
     clock = Clock(wanted)
     left = count = 0
