@@ -5,9 +5,7 @@ From a gap to a live book.
 taking that snapshot costs, against loading it into a bare book and applying the same
 deltas. ``gap to live``: over loopback against the embedded exchange, one frame is
 dropped; the time from ``Desynced`` to ``Synced``, against a bare HTTP request of the
-same snapshot, parsed and loaded. ``at once``: a thousand books are disconnected at
-once; the time until the last is live, on a virtual clock, against the least that the
-venue's budget allows.
+same snapshot, parsed and loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ from typing import Any
 
 import httpx
 
-from benchmarks._crowd import crowd
 from benchmarks._timing import cpu_seconds, interleaved, ratio
 from benchmarks.apply import primed
 from benchmarks.workload import Workload, generated
@@ -43,7 +40,6 @@ ROUNDS = 7
 BUFFERS = (1, 10, 100, 1_000)
 LEVELS = 1_000
 DROPS = 15
-BOOKS = 1_000
 SYMBOL = "BTCUSDT"
 
 
@@ -221,12 +217,9 @@ def run(
     buffers: Sequence[int] = BUFFERS,
     levels: int = LEVELS,
     count: int = DROPS,
-    books: int = BOOKS,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the bridge's cost by buffer length, the time from gap to live, a crowd."""
+    """Yield the bridge's cost by buffer length, then the time from gap to live."""
     for found in bridges(rounds, buffers, levels):
         yield {"benchmark": "recover", **found}
     for found in loopback(count, levels):
-        yield {"benchmark": "recover", **found}
-    for found in crowd(books):
         yield {"benchmark": "recover", **found}

@@ -24,7 +24,7 @@ BIDS, ASKS = 0, 1
 #: deletes when a side has too few levels, or enough of them. The rest are resizes.
 _FLICKER = 0.06
 _SHARES = {True: (0.27, 0.16), False: (0.18, 0.24)}
-_MEMO = 1 << 16
+_MEMO = 1_024
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,14 +254,10 @@ def test_scale_brings_all_books_live_and_applies_every_frame():
 
 def test_recover_bridges_and_heals():
     settings = {"rounds": 1, "buffers": (1, 5), "levels": 40, "count": 2}
-    found = checked(recover.run(**settings, books=100), "recover")
+    found = checked(recover.run(**settings), "recover")
     for numbers in ("float", "decimal"):
         assert f"{numbers}/bridge of 5" in cases_of(found)
         assert f"{numbers}/gap to live" in cases_of(found)
-    (crowd,) = (record for record in found if record["case"] == "100 at once")
-    assert crowd["most_weight_a_minute"] <= 6_000
-    assert crowd["read_first"]
-    assert crowd["expected_wrong_by"] < 0.2
 
 
 def test_feed_compares_with_the_bare_client_and_reports_missing_peers(monkeypatch):
