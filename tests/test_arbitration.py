@@ -13,6 +13,7 @@ from booksync.events import (
     LineFilled,
     LineLost,
     Malformed,
+    Resubscribe,
     Synced,
 )
 from booksync.messages import Delta, Snapshot
@@ -89,12 +90,34 @@ def test_old_book_stays_until_the_other_line_has_caught_up():
     assert arbiter.live
     assert arbiter.book.sequence == 12
     assert str(arbiter.book.best_bid.size) == "12"
-    assert arbiter.status().waiting
+    assert arbiter.state is State.LIVE
+    status = arbiter.status()
+    assert status.waiting
+    assert (status.state, status.sequence) == (State.LIVE, 12)
     assert lines.delta(1, 10, 11) == []
     assert arbiter.book.sequence == 12  # never back
     assert lines.delta(1, 11, 12) == [LineFilled("X", 1, sequence=12)]
     assert not arbiter.waiting
     assert arbiter.status().line == 1
+
+
+def test_line_that_is_lost_again_ends_no_waiting_for_the_other():
+    lines = both()
+    lines.delta(0, 10, 12)
+    lines.delta(0, 13, 14)
+    assert lines.arbiter.waiting
+    assert lines.snapshot(0, 11) == []
+    assert lines.delta(0, 13, 14) == [LineLost("X", 0, cause=Cause.GAP)]
+    assert lines.arbiter.waiting
+    assert lines.arbiter.book.sequence == 12
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_commands_of_every_line_are_obeyed(line):
+    lines = both()
+    made = Delta("X", 12, 13, [], [])
+    outputs = lines.arbiter.take(line, lines.syncs[line].receive(made, 0.0))
+    assert Resubscribe in [type(output) for output in outputs]
 
 
 def test_line_that_cuts_otherwise_is_served_once_it_is_past():
@@ -120,6 +143,9 @@ def test_loss_on_both_withholds_the_book():
     outputs = lines.delta(0, 12, 13)
     assert outputs == [Desynced("X", Cause.GAP, expected=10, got=12)]
     assert not lines.arbiter.live
+    status = lines.arbiter.status()
+    assert lines.arbiter.state is status.state is State.SYNCING
+    assert status.sequence is None
     with pytest.raises(BookNotLive):
         _ = lines.arbiter.book.best_bid
     drift = Drift(compared=2, differing=1, seconds=0.0)

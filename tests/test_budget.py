@@ -109,3 +109,18 @@ def test_no_window_of_the_venue_holds_more_than_the_budget(requests):
     for start, _ in counted:
         inside = sum(w for at, w in counted if start <= at < start + 60.0)
         assert inside <= 100
+
+
+def test_smallest_budget_is_one():
+    budget = Budget(1, 0.5)
+    assert budget.take(1, 0.0) == 0.0
+    assert budget.wait(1, 0.0) > 0
+
+
+def test_request_of_a_process_that_died_counts_until_a_window_after_its_lease():
+    budget = Budget(10, 60.0, lease=5.0)
+    budget.spend(7, 0.0)
+    assert budget.used(4.9) == 7
+    assert budget.used(5.0) == 7  # answered from here on, for all that is known
+    assert budget.used(64.9) == 7
+    assert budget.used(65.0) == 0

@@ -1,0 +1,1 @@
+"""Small lies told to the core, one at a time: its tests must notice each."""
