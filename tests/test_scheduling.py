@@ -148,6 +148,15 @@ def test_replaced_ticket_is_sent_once_and_keeps_its_place():
     assert clock.run().order() == ["FIRST", "A", "B", "C"]
 
 
+def test_book_that_had_its_turn_goes_to_the_end():
+    clock = Clock(limit=10)
+    for symbol in ("A", "B"):
+        clock.ask(symbol)
+    clock.at(50.0, lambda: clock.ask("C"))
+    clock.at(55.0, lambda: clock.ask("A"))
+    assert clock.run().order() == ["A", "B", "C", "A"]
+
+
 def test_book_that_is_offline_for_a_while_keeps_its_place():
     clock = Clock(limit=10)
     for symbol in ("FIRST", "A", "B"):
