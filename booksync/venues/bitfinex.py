@@ -12,24 +12,19 @@ connection's numbers makes every book on it suspect (:class:`Lost`).
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
 from booksync.errors import ConfigurationError, MalformedMessage
-from booksync.messages import (
-    Checksum,
-    Delta,
-    Lost,
-    Message,
-    Snapshot,
-)
+from booksync.messages import Checksum, Delta, Lost, Message, Snapshot
 from booksync.venues._bitfinex_events import EVENTS, SEQ_ALL, Channel, Event, Session
-from booksync.venues.base import UNREADABLE, Texts, Venue
+from booksync.venues.base import UNREADABLE, Texts
+from booksync.venues.declared import DeclaredVenue
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -41,6 +36,7 @@ from booksync.venues.facts import (
     Resync,
     Source,
 )
+from booksync.venues.okx import interleaved_crc32
 
 __all__ = ["Bitfinex"]
 
@@ -58,7 +54,7 @@ class Update(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     time: int | None = None
 
 
-class Bitfinex(Venue):
+class Bitfinex(DeclaredVenue):
     """Bitfinex spot and derivatives (``tBTCUSD``, ``tBTCF0:USTF0``)."""
 
     id = "bitfinex"
@@ -90,6 +86,8 @@ class Bitfinex(Venue):
     heartbeat = Heartbeat(silence=30.0)  # "hb" comes every 15 s on each channel
     WS_URL = "wss://api-pub.bitfinex.com/ws/2"
     REST_URL = "https://api-pub.bitfinex.com"
+    PUSH, CONTROL, LISTING = Update, Event, list[list[str]]
+    LISTINGS = (Request(path="/v2/conf/pub:list:pair:exchange"),)
     DEPTHS: ClassVar[tuple[int, ...]] = (25, 100, 250)
     default_depth = 100
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -99,13 +97,12 @@ class Bitfinex(Venue):
     }
 
     def setup(self) -> None:
-        """Make the decoders: numbers are JSON numbers, hashed as they are written."""
-        self._update = self.decoder(Update)
+        """Numbers are JSON numbers, hashed as they are written."""
+        super().setup()
         self._parts = self.decoder(list[msgspec.Raw])
         self._entry = self.decoder(Entry)
         self._entries = self.decoder(list[Entry])
         self._integer = self.decoder(int)
-        self._event = self.decoder(Event)
         timed = TIMESTAMP if self.options["timestamp"] == "yes" else 0
         self._flags = SEQ_ALL | OB_CHECKSUM | timed
 
@@ -149,7 +146,7 @@ class Bitfinex(Venue):
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a delta of one level; everything else goes the longer way."""
         try:
-            update = self._update.decode(frame)
+            update = self._push.decode(frame)
         except UNREADABLE:
             return self._parse_other(frame, session)
         if (update.time is None) is bool(session.flags & TIMESTAMP):
@@ -161,7 +158,7 @@ class Bitfinex(Venue):
         try:
             parts = self._parts.decode(frame)
         except UNREADABLE:
-            event = self.decode(self._event, frame)
+            event = self.decode(self._control, frame)
             handler = EVENTS.get(event.event)
             return handler(event, session) if handler else ()
         time = None
@@ -239,24 +236,16 @@ class Bitfinex(Venue):
 
         ``6000:1:6100:-3:5900:2:6200:-4`` gives 1756193398. Signed 32 bits.
         """
-        parts: list[str] = []
-        for rank in range(self.checksum_levels):
-            for side, sign in ((bids, ""), (asks, "-")):
-                if rank < len(side):
-                    price, size = side[rank]
-                    parts += (_spelled(price), sign + _spelled(size))
-        value = zlib.crc32(":".join(parts).encode())
-        return value - (1 << 32) if value >> 31 else value
+        bids, asks = bids[: self.checksum_levels], asks[: self.checksum_levels]
+        return interleaved_crc32(
+            [(_spelled(price), _spelled(size)) for price, size in bids],
+            [(_spelled(price), "-" + _spelled(size)) for price, size in asks],
+        )
 
-    def instrument_requests(self) -> Sequence[Request]:
-        """Pairs by name; the venue lists no steps."""
-        return (Request(path="/v2/conf/pub:list:pair:exchange"),)
-
-    def parse_instruments(self, body: bytes | str) -> list[Instrument]:
+    def listed(self, answer: list[list[str]]) -> Iterable[Instrument]:
         """``[["BTCUSD",…]]``: prices have 5 significant digits, sizes 8 decimals."""
-        groups = self.decode(self.decoder(list[list[str]]), body)
-        names = ["t" + name for group in groups for name in group]
-        return [Instrument(symbol=name, size_step=Decimal("1E-8")) for name in names]
+        for name in chain.from_iterable(answer):
+            yield Instrument(symbol="t" + name, size_step=Decimal("1E-8"))
 
 
 def _frame(**content: Any) -> str:
