@@ -138,10 +138,15 @@ def test_snapshot_that_was_asked_for_needs_no_consent_but_may_be_refused():
     assert session.refused(1, "no") == (Rejected(("A",), "no"),)
 
 
-def test_refusal_that_is_not_final_names_nobody():
+def test_refusal_for_now_names_whom_to_ask_for_later():
     session = Requests()
     session.add("subscribe", ["A"])
-    assert session.refused("1", "later", final=False) == (Rejected((), "later"),)
+    later = Rejected(("A",), "later", final=False)
+    assert session.refused("1", "later", final=False) == (later,)
+
+
+def test_refusal_for_now_of_an_unknown_request_names_nobody():
+    assert Requests().refused("7", "later", final=False) == (Rejected((), "later"),)
 
 
 def test_requests_that_are_never_answered_are_forgotten(monkeypatch):
