@@ -21,8 +21,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from booksync.auditing import compare
 from booksync.book import Book
 from booksync.events import (
+    Audited,
     Changed,
     Command,
     Desynced,
@@ -30,6 +32,7 @@ from booksync.events import (
     LineLost,
     Output,
     Synced,
+    Verdict,
 )
 from booksync.queries import FrozenBook
 from booksync.states import UNBELIEVED, Cause, State
@@ -138,6 +141,36 @@ class Arbiter:
             withheld=self._ledger.withheld(now),
             desyncs_by=self._ledger.desyncs.copy(),
             resyncs_by=self.resyncs,
+        )
+
+    def compare(self) -> Audited | None:
+        """
+        Compare the books of two lines level by level; ``None`` if they stand apart.
+
+        Two connections carry the same changes: where both books stand at one sequence,
+        one that differs is wrong, though nothing says which. O(n) levels.
+        """
+        one, two = self.lines[:2]
+        if not (one.live and two.live) or one.book.sequence != two.book.sequence:
+            return None
+        compared, differing = compare(one.book, two.book)
+        self.sync.counts.audits += 1
+        return Audited(
+            self.symbol,
+            verdict=Verdict.DIFFERING if differing else Verdict.MATCHED,
+            sequence=one.book.sequence,
+            compared=compared,
+            differing=differing,
+        )
+
+    def incomparable(self) -> Audited:
+        """Say that an audit came to nothing: the books never stood at one sequence."""
+        self.sync.counts.inconclusive += 1
+        return Audited(
+            self.symbol,
+            verdict=Verdict.INCONCLUSIVE,
+            sequence=self.book.sequence,
+            reason="the lines did not stand at one sequence",
         )
 
     # -- a line and its heir ---------------------------------------------------------

@@ -32,6 +32,7 @@ from booksync.events import (
     Resubscribe,
     Rotate,
     Send,
+    Verdict,
 )
 from booksync.messages import (
     Checksum,
@@ -151,6 +152,8 @@ class Engine:
         self.connections: dict[int, Connection] = {}
         #: Those that are to replace another, by number.
         self._heirs: dict[int, Connection] = {}
+        #: Symbols whose lines are to be compared once they stand at one sequence.
+        self._comparing: set[str] = set()
         self.counts = FeedCounts()
         self._discover = discover
         self._parse = venue.parse
@@ -169,6 +172,7 @@ class Engine:
             inputs.Subscribed: self._subscribed,
             inputs.Removed: self._removed,
             inputs.Asked: self._asked,
+            inputs.Compared: self._on_compared,
             inputs.Resubscribed: self._resubscribed,
             inputs.Answered: answers.answered,
             inputs.Failed: answers.failed,
@@ -205,8 +209,7 @@ class Engine:
             now: When, in seconds.
 
         """
-        outputs = self._takers[type(given)](given, now)
-        return [*outputs, *self._succeed(now)] if self._heirs else outputs
+        return [*self._takers[type(given)](given, now), *self._settle(now)]
 
     def plant(self, number: int, seed: inputs.Seed, now: float) -> None:
         """Take a book as its checkpoint has it; one that is known already stays."""
@@ -262,8 +265,7 @@ class Engine:
                 if sync.dirty:
                     self.shelf.note(sync)
                 return outputs
-        outputs = self._handle(at, messages, now)
-        return [*outputs, *self._succeed(now)] if self._heirs else outputs
+        return [*self._handle(at, messages, now), *self._settle(now)]
 
     # -- time -----------------------------------------------------------------------
 
@@ -343,6 +345,13 @@ class Engine:
         at.books[symbol] = sync
         return sync
 
+    def _settle(self, now: float) -> list[Output]:
+        """Do what waited until some lines' books stand as they do now."""
+        outputs = self._succeed(now) if self._heirs else []
+        for symbol in sorted(self._comparing):
+            outputs += self._compare(symbol, now)
+        return outputs
+
     def _succeed(self, now: float) -> list[Output]:
         """Let connections go whose books all have heirs that are as far."""
         outputs: list[Output] = []
@@ -404,6 +413,7 @@ class Engine:
         for sync in self.shelf.of(symbol):
             outputs += self._noted(sync, sync.disconnected(now))
         self.shelf.removed(symbol)
+        self._comparing.discard(symbol)
         for at in self.connections.values():
             if at.books.pop(symbol, None) is not None:
                 at.waiting.discard(symbol)
@@ -440,6 +450,31 @@ class Engine:
             else:
                 at.resubscribing.add(symbol)
             outputs.append(Send(at.number, tuple(frames)))
+        return outputs
+
+    def _on_compared(self, given: inputs.Compared, _now: float) -> list[Output]:
+        """Compare two lines, as soon as they can be; say if they never could."""
+        arbiter = self._arbiters.get(given.symbol)
+        if arbiter is None or not arbiter.live:
+            return []
+        if given.symbol in self._comparing:
+            return [arbiter.incomparable()]
+        self._comparing.add(given.symbol)
+        return []
+
+    def _compare(self, symbol: str, now: float) -> list[Output]:
+        arbiter = self._arbiters.get(symbol)
+        found = None if arbiter is None else arbiter.compare()
+        if arbiter is None or found is None:
+            return []
+        self._comparing.discard(symbol)
+        outputs: list[Output] = [found]
+        if found.verdict is Verdict.DIFFERING:
+            # Nothing says which of them is wrong; the one that stands by goes first,
+            # so that none is served in place of the other.
+            served = arbiter.sync
+            for sync in sorted(arbiter.lines, key=lambda sync: sync is served):
+                outputs += self._noted(sync, sync.distrust(Cause.DRIFT, now))
         return outputs
 
     # -- messages -------------------------------------------------------------------

@@ -50,6 +50,7 @@ from booksync.inputs import (
     Answered,
     Asked,
     Closed,
+    Compared,
     Failed,
     Input,
     Removed,
@@ -132,7 +133,9 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
             next one; by default any.
         audit_every: Seconds in which each live book is compared, level by level, with
             a snapshot once (:class:`~booksync.events.Audited`); only one that differs
-            is withheld. For venues with REST snapshots; uses at most half the budget.
+            is withheld. Snapshots by REST use at most half the budget; elsewhere two
+            lines are compared with each other (``lines=2``), and where the venue sends
+            checksums, these are the audit.
         conflate: For a consumer that may be slow: events of a book that were not taken
             in time become one. Otherwise the sockets are read only as fast as events
             are taken (backpressure).
@@ -163,10 +166,8 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         raise ConfigurationError(
             f"on_stale cannot be {on_stale!r}: raise, wait or last"
         )
-    if audit_every is not None and made.facts.source is not Source.REST:
-        raise ConfigurationError(
-            f"{made.id} has no REST snapshot to audit a book with (audit_every)"
-        )
+    if audit_every is not None:
+        _check_audits(made, lines)
     if lines not in (1, 2):
         raise ConfigurationError(f"lines must be 1 or 2, not {lines}")
     by_symbol = made.facts.numbering is Numbering.SYMBOL
@@ -197,6 +198,22 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         transport=transport or Transport(proxy=proxy),
         chance=chance,
     )
+
+
+def _check_audits(venue: Venue, lines: int) -> None:
+    """Say what is missing where no book could be audited."""
+    facts = venue.facts
+    if facts.source is Source.REST or facts.checksum is not None:
+        return
+    if facts.numbering is not Numbering.SYMBOL:
+        raise ConfigurationError(
+            f"{venue.id} has no REST snapshot, no checksum, and no numbers that two "
+            "connections share: nothing to audit a book with (audit_every)"
+        )
+    if lines == 1:
+        raise ConfigurationError(
+            f"{venue.id} has no REST snapshot: audit_every compares two lines (lines=2)"
+        )
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -335,15 +352,15 @@ class Feed:
         if self.venue.facts.source is Source.REST:
             self._fetcher = self._make_fetcher()
             self.spawn(self._fetcher.run(self._group))
-            if self._settings.audit_every is not None:
-                self.spawn(self._audit(self._fetcher, self._settings.audit_every))
+        if self._settings.audit_every is not None:
+            self.spawn(self._audit(self._settings.audit_every))
         size = self.venue.limits.symbols
         for symbols in spread(self._symbols, size):
             self._keep(symbols)
         if self._settings.conflate:
             self.spawn(self._drive_always())
 
-    async def _audit(self, fetcher: Fetcher, every: float) -> None:
+    async def _audit(self, every: float) -> None:
         """Check one live book after another, each once in ``every`` seconds."""
         while True:
             symbols = [s.symbol for s in self._engine.books.values() if s.live]
@@ -353,7 +370,15 @@ class Feed:
                 await asyncio.sleep(every / len(symbols))
                 sync = self._engine.books.get(symbol)
                 if sync is not None and sync.live:
-                    fetcher.audit(symbol, self._group)
+                    self._compare(symbol)
+
+    def _compare(self, symbol: str) -> None:
+        """Compare a live book with what there is to compare it with."""
+        numbering = self.venue.facts.numbering
+        if self._fetcher is not None:
+            self._fetcher.audit(symbol, self._group)
+        elif self._settings.lines > 1 and numbering is Numbering.SYMBOL:
+            self.put(Compared(symbol), self.clock())
 
     def _make_fetcher(self) -> Fetcher:
         queue = self._queue()

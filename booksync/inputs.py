@@ -14,6 +14,7 @@ __all__ = [
     "Answered",
     "Asked",
     "Closed",
+    "Compared",
     "Failed",
     "Held",
     "Input",
@@ -69,6 +70,12 @@ class Asked(_Input, frozen=True, tag="ask"):
 
     symbol: str
     request: int
+
+
+class Compared(_Input, frozen=True, tag="compare"):
+    """It is time to compare the books of a symbol's lines."""
+
+    symbol: str
 
 
 class Resubscribed(_Input, frozen=True, tag="resubscribe"):
@@ -161,6 +168,7 @@ Input = (
     | Subscribed
     | Removed
     | Asked
+    | Compared
     | Resubscribed
     | Answered
     | Failed

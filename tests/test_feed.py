@@ -32,6 +32,7 @@ from booksync.events import (
     Verdict,
 )
 from booksync.feed import connect
+from booksync.messages import Delta
 from booksync.replaying import Replay
 from booksync.states import Cause, State
 from booksync.testing import Exchange, serve
@@ -773,9 +774,37 @@ async def test_window_is_refreshed_while_the_book_stays_live():
         assert max(known) > edge
 
 
-async def test_audits_need_snapshots():
-    with pytest.raises(ConfigurationError, match="audit_every"):
-        connect("okx", "BTC-USDT", audit_every=10.0)
+async def test_lines_audit_each_other_where_snapshots_come_in_the_stream():
+    symbol = "BTCUSDT"
+    async with running(symbol, venue="bybit", lines=2, audit_every=0.05) as (
+        feed,
+        server,
+        exchange,
+    ):
+        await all_live(feed, server)
+        await until(feed, is_a(Audited, symbol, verdict=Verdict.MATCHED), server)
+        # Wrong on one line only: what the venue tells both wrongly, no line can show.
+        wrong = feed._engine.shelf.lines[1][symbol].book
+        last, price = wrong.sequence, wrong.bids()[-1].price
+        wrong.apply(Delta(symbol, last, last, [(str(price), "12345")], []))
+        seen = await until(feed, is_a(Desynced, symbol, cause=Cause.DRIFT), server)
+        verdicts = [event.verdict for event in seen if type(event) is Audited]
+        assert verdicts[-1] is Verdict.DIFFERING
+        await until(feed, is_a(Synced, symbol), server)
+        proves(feed, exchange, symbol)
+
+
+@pytest.mark.parametrize(
+    ("venue", "symbol", "reason"),
+    [("bybit", "BTCUSDT", "lines=2"), ("bitmex", "XBTUSD", "nothing to audit")],
+)
+async def test_audits_need_something_to_compare_with(venue, symbol, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        connect(venue, symbol, audit_every=10.0)
+
+
+async def test_checksums_are_audits():
+    connect("kraken", "BTC/USD", audit_every=10.0)
 
 
 async def test_old_book_is_withheld_by_choice():

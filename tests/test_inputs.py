@@ -15,6 +15,7 @@ WORDS = {
     "subscribe": ({"conn": 1, "symbols": ["X"]}, inputs.Subscribed(1, ("X",))),
     "remove": ({"symbol": "X"}, inputs.Removed("X")),
     "ask": ({"symbol": "X", "request": 2}, inputs.Asked("X", 2)),
+    "compare": ({"symbol": "X"}, inputs.Compared("X")),
     "resubscribe": ({"symbol": "X"}, inputs.Resubscribed("X")),
     "answer": (
         {"symbol": "X", "request": 2, "status": 200},

@@ -32,7 +32,7 @@ MAY = {
     "auditing": "book errors events exact messages",
     "sync": "auditing book edge errors events messages policy queries states status",
     "venues": "errors messages",
-    "arbitration": "book events queries states status sync",
+    "arbitration": "auditing book events queries states status sync",
     "seeding": "exact inputs messages sync",
     "flight": "inputs recording",
     "shelf": "arbitration book events policy sync venues",

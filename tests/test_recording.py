@@ -23,6 +23,7 @@ GIVEN = [
     inputs.Subscribed(1, ("Z",)),
     inputs.Removed("X"),
     inputs.Asked("X", 3),
+    inputs.Compared("X"),
     inputs.Resubscribed("X"),
     inputs.Answered(
         "X", 3, 200, 1000, "https://host/depth?symbol=X", b'{"a":"\xc3\xa9"}'
