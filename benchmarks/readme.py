@@ -204,9 +204,9 @@ def recover(records: list[Record]) -> str:
         if "us" in r or "ms" in r
     ]
     crowds = [
-        f"\n{r['case']} ({r['workload']}): the last is live after {r['seconds']:,.0f} s, "
-        f"{r['ratio']} of the least that the budget allows; expected times were wrong "
-        f"by {r['expected_wrong_by']:.1%} at most.\n"
+        f"\n{r['case']} ({r['workload']}): the last is live after "
+        f"{r['seconds']:,.0f} s, {r['ratio']} of the least that the budget allows; "
+        f"expected times were wrong by {r['expected_wrong_by']:.1%} at most.\n"
         for r in records
         if "expected_wrong_by" in r
     ]
