@@ -195,6 +195,36 @@ class Network(Rest):
         int | None,
         typer.Option("--depth", help="Levels a side to ask snapshots for."),
     ] = None
+    lines: Annotated[
+        int,
+        typer.Option("--lines", help="Connections that carry each symbol: 1 or 2."),
+    ] = 1
+    audit_every: Annotated[
+        float | None,
+        typer.Option(
+            "--audit-every",
+            metavar="SECONDS",
+            min=0.001,
+            help="Compare each live book with a snapshot so often.",
+        ),
+    ] = None
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            "--max-age",
+            metavar="SECONDS",
+            min=0.001,
+            help="Withhold a book that heard nothing for so long.",
+        ),
+    ] = None
+    flight: Annotated[
+        str | None,
+        typer.Option(
+            "--flight",
+            metavar="FOLDER",
+            help="Write there what led to a fault, as a recording.",
+        ),
+    ] = None
 
 
 def opened(
@@ -217,6 +247,10 @@ def opened(
         *symbols,
         numbers=numbers.kind,
         depth=network.depth,
+        lines=network.lines,
+        audit_every=network.audit_every,
+        max_age=network.max_age,
+        flight=network.flight,
         ws_url=network.ws_url,
         rest_url=network.rest_url,
         options=settings.options,

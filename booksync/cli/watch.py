@@ -34,7 +34,7 @@ from booksync.cli.output import (
 from booksync.cli.running import drive, run
 from booksync.cli.waiting import Patience
 from booksync.errors import BookNotLive
-from booksync.events import Changed, Desynced, Event, Rejected, Synced
+from booksync.events import Changed, Desynced, Drift, Event, Rejected, Synced
 from booksync.exact import Level, canonical
 from booksync.feed import Feed
 
@@ -200,12 +200,21 @@ class Watching:
             )
 
 
+def _drifted(drift: Drift) -> str:
+    """Tell how wrong the book before was."""
+    return (
+        f" ({drift.differing} of {drift.compared} levels were off, "
+        f"withheld {drift.seconds:.1f} s)"
+    )
+
+
 def _told(event: Event) -> str:
     """Write an event of trust as a line."""
     match event:
         case Synced(symbol, sequence):
             doubts = [n for n in ("unbridged", "overlap") if getattr(event, n)]
-            return " ".join((f"{symbol} live at {sequence}", *doubts))
+            said = " ".join((f"{symbol} live at {sequence}", *doubts))
+            return said if event.drift is None else f"{said}{_drifted(event.drift)}"
         case Desynced(symbol, cause):
             missing = (
                 ""
@@ -219,5 +228,7 @@ def _told(event: Event) -> str:
         case _:
             fields = msgspec.to_builtins(msgspec.structs.asdict(event))
             symbol = fields.pop("symbol", None) or "-"
-            told = ", ".join(f"{k} {v}" for k, v in fields.items() if v is not None)
+            told = ", ".join(
+                f"{k} {v}" for k, v in fields.items() if v not in (None, "")
+            )
             return f"{symbol} {type(event).__name__.lower()}: {told}"

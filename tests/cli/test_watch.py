@@ -7,14 +7,19 @@ import signal
 
 from booksync.cli.watch import Watching, _told
 from booksync.events import (
+    Audited,
     Changed,
     Desynced,
+    Drift,
     Event,
     Gap,
     Halted,
+    LineFilled,
+    LineLost,
     Malformed,
     Rejected,
     Synced,
+    Verdict,
 )
 from booksync.feed import connect
 from booksync.messages import Delta
@@ -138,7 +143,32 @@ def test_every_event_of_trust_is_a_line():
         Gap("X", expected=3, got=5): "X gap: expected 3, got 5",
         Malformed(None, "bad JSON"): "- malformed: reason bad JSON",
         Rejected(("X", "Y"), "no"): "X, Y rejected: no",
+        Synced("X", 7, drift=Drift(compared=9, differing=2, seconds=0.26)): (
+            "X live at 7 (2 of 9 levels were off, withheld 0.3 s)"
+        ),
+        Audited("X", verdict=Verdict.MATCHED, sequence=7, compared=9): (
+            "X audited: verdict matched, sequence 7, compared 9, differing 0"
+        ),
+        LineLost("X", 1, cause=Cause.GAP): "X linelost: line 1, cause gap",
+        LineFilled("X", 0, sequence=7): "X linefilled: line 0, sequence 7",
         Halted("X", "news"): "X halted: reason news",
     }
     for event, line in events.items():
         assert _told(event) == line
+
+
+def test_two_lines_are_watched_and_audited(booksync, exchange, tmp_path):
+    more = ["--lines", 2, "--audit-every", 0.3, "--max-age", 60, "--flight", tmp_path]
+    result = booksync(
+        "watch", "binance", "BTCUSDT", *exchange.urls, *more, "--seconds", 2, "--json"
+    )
+    assert result.code == 0
+    audits = [each for each in result.objects if each["event"] == "audited"]
+    assert audits
+    assert {each["verdict"] for each in audits} <= {"matched", "inconclusive"}
+
+
+def test_third_line_is_refused(booksync, exchange):
+    result = booksync("watch", "binance", "X", *exchange.urls, "--lines", 3)
+    assert result.code == 2
+    assert "lines must be 1 or 2" in result.err
