@@ -232,7 +232,8 @@ class Keeper:
                 await asyncio.sleep(next(waits))
         finally:
             for task in self._tasks:
-                task.cancel()
+                if not task.cancelling():  # it may be closing its connection by now
+                    task.cancel()
 
     def _adopt(self) -> None:
         """The connection ended: its heir, if there is one, takes its place."""

@@ -119,8 +119,12 @@ class WebSocketStream:
             raise TransportError(legible(str(error))) from None
 
     async def close(self) -> None:
-        """Close it."""
-        await self._connection.close()
+        """Close it; who has no time for the venue's answer cuts it."""
+        try:
+            await self._connection.close()
+        except asyncio.CancelledError:
+            self._connection.transport.abort()
+            raise
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield frames until it closes."""

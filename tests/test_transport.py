@@ -702,3 +702,25 @@ def test_bounded_gunzip_takes_what_is_just_within_its_limit(wbits):
 def test_bounded_gunzip_refuses_what_is_not_compressed(data):
     with pytest.raises(MalformedMessage, match="compressed"):
         bounded_gunzip(data, MIB)
+
+
+async def test_close_that_is_cancelled_cuts_the_connection():
+    """A feed that ends at once leaves no socket behind."""
+    heard = asyncio.Event()
+
+    async def deaf(client):
+        await client.reader.read(1)
+        heard.set()
+        await client.reader.read()  # until the client is gone
+        gone.set()
+
+    gone = asyncio.Event()
+    behaviour, _ = talk(deaf)
+    async with hostile(behaviour) as server:
+        stream = await Transport().stream(server.ws_url, headers={}, frame_bytes=MIB)
+        closing = asyncio.create_task(stream.close())
+        await asyncio.wait_for(heard.wait(), 5)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await asyncio.wait_for(gone.wait(), 5)
