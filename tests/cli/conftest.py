@@ -38,7 +38,8 @@ class Result:
 class Running:
     """An exchange that a command in this process can connect to."""
 
-    def __init__(self):
+    def __init__(self, symbols=SYMBOLS, dialect="binance"):
+        self.symbols, self.dialect = symbols, dialect
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.server: Any = None
@@ -48,8 +49,8 @@ class Running:
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
         # A snapshot at a boundary joins at once: runs can be short.
-        markets = Exchange(SYMBOLS, seed=1, levels=30, snapshot="boundary")
-        async with serve(markets) as server:
+        markets = Exchange(self.symbols, seed=1, levels=30, snapshot="boundary")
+        async with serve(markets, self.dialect) as server:
             self.server = server
             self.ready.set()
             await self.done.wait()
@@ -58,15 +59,20 @@ class Running:
     def urls(self):
         return "--ws-url", self.server.ws_url, "--rest-url", self.server.rest_url
 
+    def __enter__(self):
+        self.thread.start()
+        assert self.ready.wait(10.0)
+        return self
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self.done.set)
+        self.thread.join()
+
 
 @pytest.fixture(scope="session")
 def exchange():
-    running = Running()
-    running.thread.start()
-    assert running.ready.wait(10.0)
-    yield running
-    running.loop.call_soon_threadsafe(running.done.set)
-    running.thread.join()
+    with Running() as running:
+        yield running
 
 
 @pytest.fixture
