@@ -167,6 +167,7 @@ class Bout:
         self._known: dict[str, int] = defaultdict(int)
         self._last = ""
         self._clock = asyncio.get_running_loop().time
+        self._taking = asyncio.create_task(self._consume())
 
     @property
     def now(self) -> float:
@@ -194,7 +195,7 @@ class Bout:
         """Wait for the next event that tells of a fault."""
         self.told = None
 
-    async def consume(self) -> None:
+    async def _consume(self) -> None:
         """Take every event; compare the book of each change, not too often."""
         async for event in self.feed:
             now = self.now
@@ -228,6 +229,17 @@ class Bout:
     def _tell(self, now: float, what: str) -> None:
         if self.told is None:
             self.told = (now, what)
+
+    def check(self) -> None:
+        """Raise what went wrong in the exchange or the feed itself."""
+        self.server.check()
+        if self._taking.done():
+            self._taking.result()
+
+    async def end(self) -> None:
+        """Take no more events."""
+        self._taking.cancel()
+        await asyncio.gather(self._taking, return_exceptions=True)
 
     def look(self) -> None:
         """Note which books wait for another line, and what was dealt."""
@@ -323,12 +335,8 @@ async def bout(  # noqa: PLR0913 - by keyword
         ) as feed,
     ):
         one = Bout(dialect, exchange, server, feed)
-        taking = asyncio.create_task(one.consume())
         try:
             yield one
-            server.check()
-            if taking.done():
-                taking.result()
+            one.check()
         finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
+            await one.end()

@@ -55,7 +55,6 @@ async def _soak(frames: int) -> list[dict[str, Any]]:
                     dialect,
                     lines=2,
                     seed=seed,
-                    faults=_plan(seed),
                     rate=RATE,
                     interval=INTERVAL,
                     retention=RETENTION,
@@ -64,6 +63,9 @@ async def _soak(frames: int) -> list[dict[str, Any]]:
             for seed, dialect in enumerate(DIALECTS, 1)
             if dialect.venue not in BLIND
         ]
+        await _healed(bouts)  # a feed that cannot even begin tells its caller
+        for seed, one in enumerate(bouts, 1):
+            one.server.plan = _plan(seed)
         start = bouts[0].now
         await _until(bouts, frames * WARM, frames)
         warm = _memory()
@@ -112,7 +114,7 @@ async def _until(bouts: Sequence[Bout], frames: float, of: int) -> None:
         print(words, end="\r", file=sys.stderr, flush=True)
         for one in bouts:
             one.look()
-            one.server.check()
+            one.check()
         await asyncio.sleep(LOOK)
 
 

@@ -81,7 +81,9 @@ def test_soak_ends_with_every_book_right_and_nothing_left(monkeypatch):
     assert found["all"]["faults"] > 0
     assert found["all"]["wrong"] == 0
     assert found["all"]["not_live"] == []
-    assert found["left behind"]["tasks_left"] == found["left behind"]["files_left"] == 0
+    left = found["left behind"]
+    assert left["tasks_left"] <= 0
+    assert left["files_left"] <= 0
 
 
 def test_soak_deals_every_kind_but_the_one_that_only_comparison_finds():
