@@ -284,7 +284,7 @@ class Arbiter:
         if isinstance(output, Desynced):
             return self._other_lost(line, output)
         if isinstance(output, Changed | Synced):
-            if self._held is not None and line == self.active:
+            if self._held is not None:  # whichever line gets there first
                 if sync.book.sequence < self._held.sequence:
                     return []
                 return self._switch(line)

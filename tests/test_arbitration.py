@@ -112,6 +112,28 @@ def test_line_that_is_lost_again_ends_no_waiting_for_the_other():
     assert lines.arbiter.book.sequence == 12
 
 
+def test_line_that_lost_is_served_again_if_it_gets_there_first():
+    lines = both()
+    lines.delta(0, 10, 12)
+    lines.delta(0, 13, 14)
+    assert lines.snapshot(0, 15) == [LineFilled("X", 0, sequence=15)]
+    assert not lines.arbiter.waiting
+    assert lines.arbiter.active == 0
+
+
+def test_heir_that_is_served_and_ends_gives_back_to_its_line():
+    lines = both()
+    heir = Synchronizer("X", Policy(way=Way.RESUBSCRIBE))
+    lines.syncs.append(heir)
+    lines.arbiter.expect(0, heir)
+    lines.do(2, heir.connected(0.0))
+    assert lines.snapshot(2, 10) == [LineFilled("X", 0, sequence=10)]
+    assert lines.arbiter.active == 2
+    lines.arbiter.abandoned(1.0)
+    assert lines.arbiter.active == 0
+    assert lines.arbiter.sync is lines.syncs[0]
+
+
 @pytest.mark.parametrize("line", [0, 1])
 def test_commands_of_every_line_are_obeyed(line):
     lines = both()

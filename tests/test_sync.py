@@ -628,6 +628,14 @@ def test_request_frame_without_an_answer_is_repeated():
 # -- ends ----------------------------------------------------------------------
 
 
+def test_snapshot_that_came_is_waited_for_no_more():
+    sync = Synchronizer("X", Policy(answer_wait=5.0, quiet_wait=50.0))
+    (asked,) = sync.connected(0.0)
+    made = Snapshot("X", 10, [("9", "1")], [("10", "1")])
+    assert sync.receive_snapshot(made, 1.0, request=asked.request) == []
+    assert sync.deadline() == 51.0
+
+
 def test_disconnect_withholds_and_forgets():
     sync = live(100)
     assert sync.disconnected(now=1.0) == [
@@ -785,3 +793,15 @@ def test_snapshot_in_the_stream_that_crosses_for_good_changes_nothing_readable()
         "Desynced",
         "FetchSnapshot",
     ]
+
+
+def test_retired_book_lets_go_of_what_it_buffered():
+    sync = Synchronizer("X", Policy())
+    sync.connected(0.0)
+    sync.receive(delta(100, 101), now=0.0)
+    sync.receive(delta(101, 102), now=0.0)
+    assert sync.status().counts.buffered == 2
+    sync.retired(1.0)
+    counts = sync.status().counts
+    assert (counts.buffered, counts.discarded) == (0, 2)
+    assert adds_up(sync)

@@ -26,7 +26,12 @@ ROOT = Path(__file__).parents[2]
 #: The tests of each module, quickest first.
 TESTS = {
     "sync": ["test_sync", "test_engine", "test_auditing", "test_sync_stateful"],
-    "arbitration": ["test_arbitration", "test_engine"],
+    "arbitration": [
+        "test_arbitration",
+        "test_rotation",
+        "test_comparing",
+        "test_engine",
+    ],
     "budget": ["test_budget", "test_fetching", "test_scheduling"],
     "states": ["test_states", "test_sync"],
 }
