@@ -429,13 +429,7 @@ class Feed:
 
     async def _load_instruments(self) -> None:
         found = {item.symbol: item for item in await fetch_instruments(self)}
-        venue = self.venue
-        self.venue = type(venue)(
-            numbers=venue.numbers,
-            depth=venue.depth,
-            options=venue.options,
-            instruments=found,
-        )
+        self.venue = self.venue.again(instruments=found)
         self._engine = self._make_engine()
 
     def _keep(self, symbols: list[str], line: int | None = None) -> None:

@@ -78,12 +78,7 @@ class Fetcher:
         venue = self._venue
         if not venue.DEPTHS or venue.depth == min(venue.DEPTHS):
             return venue
-        return type(venue)(
-            numbers=venue.numbers,
-            depth=min(venue.DEPTHS),
-            options=venue.options,
-            instruments=venue.instruments,
-        )
+        return venue.again(depth=min(venue.DEPTHS))
 
     def ask(self, command: FetchSnapshot) -> None:
         """Take a command; it replaces an earlier one of the same symbol."""

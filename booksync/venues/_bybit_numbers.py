@@ -7,6 +7,7 @@ from typing import Any
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Halted, Message, Resumed
+from booksync.venues.declared import concerned
 
 __all__ = ["Full", "Loose"]
 
@@ -85,6 +86,6 @@ class Loose:
 
     def skip(self, symbol: str | None) -> None:
         """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name, (u, seq) in self._last.items():
-            if name == symbol or symbol not in self._last:
-                self._last[name] = (u + 1, seq)
+        for name in concerned(self._last, symbol):
+            u, seq = self._last[name]
+            self._last[name] = (u + 1, seq)

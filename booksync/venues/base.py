@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -29,10 +30,14 @@ from booksync.venues.facts import Facts, Heartbeat, Instrument, Limits, Request
 #: What msgspec raises on bytes that are not what its decoder wants.
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
-__all__ = ["Count", "Venue", "bounded_gunzip"]
+__all__ = ["Count", "Instant", "Integer", "Venue", "bounded_gunzip"]
 
 #: A number or a time as venues send them: never negative, never huge.
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+#: One that may be negative, never huge: larger ones overflow a float.
+Integer = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+#: A time as text, with its zone.
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 Texts = tuple[str, str]
 
@@ -101,6 +106,20 @@ class Venue:
         #: Prices may be zero or negative (options, spreads). ``setup`` may set it.
         self.signed = False
         self.setup()
+
+    def again(
+        self,
+        *,
+        depth: int | None = None,
+        instruments: Mapping[str, Instrument] | None = None,
+    ) -> Self:
+        """Make the same venue once more, but for what is given."""
+        return type(self)(
+            numbers=self.numbers,
+            depth=self.depth if depth is None else depth,
+            options=self.options,
+            instruments=self.instruments if instruments is None else instruments,
+        )
 
     # -- for subclasses to fill in ------------------------------------------------
 

@@ -189,7 +189,7 @@ class Binance(DeclaredVenue):
         time = data.E / 1000 if data.E else None
         return (Delta(symbol, first - 1, last, data.b, data.a, time),)
 
-    def _parse_control(
+    def parse_control(
         self, frame: str | bytes, session: Requests, problem: str
     ) -> Sequence[Message]:
         """An update of a stream that is not combined is bare."""

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
-from booksync.venues.base import Texts
+from booksync.venues.base import Integer, Texts
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -47,8 +47,6 @@ from booksync.venues.okx import interleaved_crc32
 __all__ = ["Bitget"]
 
 N = TypeVar("N")
-#: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: No such channel or instrument, bad parameter.
 REFUSED = {30001, 30016}
 

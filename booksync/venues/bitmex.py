@@ -14,14 +14,14 @@ counts two for each message, so that no delta can match and the book is withheld
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.base import Instant
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -45,7 +45,6 @@ N = TypeVar("N")
 TABLES = ("orderBookL2", "orderBookL2_25")
 INSERT = "insert"
 RETRY = 429  # too many requests: not a refusal for good
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Row(Struct, Generic[N], gc=False):

@@ -29,6 +29,7 @@ from booksync.venues.declared import (
     Operation,
     Requests,
     acknowledged,
+    concerned,
     step,
 )
 from booksync.venues.facts import (
@@ -177,10 +178,8 @@ class Bitstamp(DeclaredVenue):
 
     def missed(self, session: Session, symbol: str | None) -> None:
         """Forget the delta before the next one: anybody's, if it is not known whose."""
-        if symbol in session.last:
-            del session.last[symbol]
-        else:
-            session.last.clear()
+        for name in concerned(session.last, symbol):
+            del session.last[name]
 
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /api/v2/order_book/btcusd/?group=1``: the whole book, by price."""

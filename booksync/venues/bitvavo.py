@@ -37,6 +37,7 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
+from booksync.venues.base import Count
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, step
 from booksync.venues.facts import (
     Assurance,
@@ -53,7 +54,6 @@ from booksync.venues.facts import (
 __all__ = ["RESTART", "Bitvavo"]
 
 N = TypeVar("N")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
 RESTART = 1 << 40
 Nonce = Annotated[int, Meta(ge=1, le=RESTART - 1)]
 NANOSECONDS = 1_000_000_000

@@ -18,13 +18,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
 from booksync.venues._bybit_numbers import Full, Loose
+from booksync.venues.base import Integer
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, RestBook
 from booksync.venues.facts import (
     Assurance,
@@ -41,8 +42,6 @@ from booksync.venues.facts import (
 __all__ = ["Bybit"]
 
 N = TypeVar("N")
-#: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 FULL_LEVELS = 10_000
 TOPIC = re.compile(r"orderbook\.(\d{1,5}|full)\.([^.\s]+)")
 NAMED = re.compile(r"orderbook\.[^\s,\]\"]+")

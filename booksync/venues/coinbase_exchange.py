@@ -16,11 +16,10 @@ belongs to another channel.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -31,7 +30,8 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
-from booksync.venues.declared import DeclaredVenue, Operation, Requests
+from booksync.venues.base import Instant
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, concerned
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -46,7 +46,6 @@ from booksync.venues.facts import (
 __all__ = ["CoinbaseExchange", "Instant", "Membership", "seconds"]
 
 N = TypeVar("N")
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Update(Struct, Generic[N], gc=False):
@@ -224,9 +223,8 @@ class CoinbaseExchange(DeclaredVenue):
 
     def missed(self, session: Session, symbol: str | None) -> None:
         """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name in session.numbers:
-            if name == symbol or symbol not in session.numbers:
-                session.numbers[name] += 1
+        for name in concerned(session.numbers, symbol):
+            session.numbers[name] += 1
 
     def listed(self, answer: list[Product]) -> Iterable[Instrument]:
         """``quote_increment`` is the price step, ``base_increment`` the size step."""

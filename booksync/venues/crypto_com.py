@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Reply, Snapshot, Subscribed
+from booksync.venues.base import Integer
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, Row, pairs
 from booksync.venues.facts import (
     Assurance,
@@ -38,8 +39,6 @@ from booksync.venues.facts import (
 __all__ = ["CryptoCom"]
 
 N = TypeVar("N")
-#: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: Unknown symbol, depth or channel.
 REFUSED = 40003
 

@@ -8,7 +8,7 @@ otherwise it overrides: the contract is :class:`~booksync.venues.base.Venue`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +28,7 @@ __all__ = [
     "RestBook",
     "Row",
     "acknowledged",
+    "concerned",
     "pairs",
     "step",
 ]
@@ -103,6 +104,11 @@ class Requests:
         if operation == "unsubscribe":
             return ()
         return (Rejected(symbols, reason, final=final or not symbols),)
+
+
+def concerned(known: Collection[str], symbol: str | None) -> tuple[str, ...]:
+    """Say whom an unreadable frame concerns: everybody, if nobody known is named."""
+    return (symbol,) if symbol is not None and symbol in known else tuple(known)
 
 
 def acknowledged(operation: str, symbols: Sequence[str]) -> Message:
@@ -249,12 +255,21 @@ class DeclaredVenue(Venue):
         try:
             push = self._push.decode(frame)
         except UNREADABLE as error:
-            return self._parse_control(frame, session, str(error))
+            return self.parse_control(frame, session, str(error))
         return self.read_push(push, session)
 
-    def _parse_control(
+    def parse_control(
         self, frame: str | bytes, session: Any, problem: str
     ) -> Sequence[Message]:
+        """
+        Read a frame that is no ``PUSH``: :meth:`read_whole` or :meth:`read_control`.
+
+        Args:
+            frame: As for :meth:`parse`.
+            session: The connection's memory.
+            problem: Why it is no ``PUSH``.
+
+        """
         if self.PONG is not None and frame in {self.PONG, self.PONG.encode()}:
             return ()
         try:

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import (
@@ -36,6 +36,7 @@ from booksync.messages import (
     Subscribed,
     Unsubscribed,
 )
+from booksync.venues.base import Integer
 from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
@@ -52,8 +53,6 @@ from booksync.venues.facts import (
 __all__ = ["Deribit"]
 
 N = TypeVar("N")
-#: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 #: Raw without login, closed book, bad parameter.
 REFUSED = {13778, 13019, -32602}
 HEARTBEAT = 30

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Closing, Delta, Levels, Message, Reply, Snapshot
-from booksync.venues.base import bounded_gunzip
+from booksync.venues.base import Count, bounded_gunzip
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -48,7 +48,6 @@ from booksync.venues.facts import (
 __all__ = ["Htx", "Session"]
 
 N = TypeVar("N")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
 TOPIC = re.compile(r"market\.([a-z0-9]+)\.mbp\.(\d{1,4})")
 
 

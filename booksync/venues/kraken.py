@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -25,12 +24,13 @@ from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Halted, Message, Rejected, Resumed, Snapshot
-from booksync.venues.base import Texts
+from booksync.venues.base import Instant, Texts
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
     Requests,
     acknowledged,
+    concerned,
     pairs,
     step,
 )
@@ -66,7 +66,7 @@ class Book(Struct, gc=False):
     bids: list[Level]
     asks: list[Level]
     checksum: Annotated[int, Meta(ge=0, lt=2**32)]
-    timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+    timestamp: Instant | None = None
 
 
 class Update(Struct, gc=False):
@@ -228,9 +228,8 @@ class Kraken(DeclaredVenue):
 
     def missed(self, session: Session, symbol: str | None) -> None:
         """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name in session.numbers:
-            if name == symbol or symbol not in session.numbers:
-                session.numbers[name] += 1
+        for name in concerned(session.numbers, symbol):
+            session.numbers[name] += 1
 
     def checksum(
         self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str

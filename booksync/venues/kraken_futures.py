@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues.base import Count
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -43,7 +44,6 @@ from booksync.venues.facts import (
 __all__ = ["KrakenFutures"]
 
 N = TypeVar("N")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class Change(Struct, Generic[N], gc=False):

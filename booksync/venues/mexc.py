@@ -178,7 +178,7 @@ class Mexc(DeclaredVenue):
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a delta, or an answer (text, or bytes that begin with ``{``)."""
         if isinstance(frame, str) or frame[:1] == b"{":
-            return self._parse_control(frame, session, "")
+            return self.parse_control(frame, session, "")
         try:
             push = self._wrapper.FromString(frame)
         except self._unreadable as error:

@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage, SubscriptionRejected
 from booksync.messages import Closing, Delta, Message, Snapshot
-from booksync.venues.base import Texts
+from booksync.venues.base import Integer, Texts
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -54,8 +54,6 @@ from booksync.venues.facts import (
 __all__ = ["Okx", "interleaved_crc32"]
 
 N = TypeVar("N")
-#: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 LEVELS = 400
 #: Login wanted, invalid request, no such channel or instrument, conflicting channels.
 REFUSED = {"60011", "60012", "60018", "64004"}

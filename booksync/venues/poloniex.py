@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE
+from booksync.venues.base import UNREADABLE, Integer
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
@@ -44,8 +44,6 @@ from booksync.venues.facts import (
 __all__ = ["Poloniex"]
 
 N = TypeVar("N")
-#: What no number of the venue exceeds: larger ones overflow a float.
-Integer = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 CHANNEL = "book_lv2"
 LEVELS = 20
 

@@ -16,14 +16,13 @@ market; there is no unsubscribe and no acknowledgement.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-import msgspec
 from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE
+from booksync.venues.base import UNREADABLE, Count
 from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
     Assurance,
@@ -39,7 +38,6 @@ from booksync.venues.facts import (
 __all__ = ["Upbit"]
 
 N = TypeVar("N")
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Unit(Struct, Generic[N], gc=False):

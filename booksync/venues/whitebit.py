@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Snapshot
+from booksync.venues.base import Count
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, step
 from booksync.venues.facts import (
     Assurance,
@@ -36,7 +37,6 @@ from booksync.venues.facts import (
 __all__ = ["WhiteBIT"]
 
 N = TypeVar("N")
-Count = Annotated[int, Meta(ge=0, le=2**62)]
 TOO_MANY_REQUESTS = 7
 
 

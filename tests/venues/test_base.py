@@ -89,6 +89,18 @@ def test_other_numbers_are_refused(numbers):
         Plain(numbers=numbers)
 
 
+def test_venue_is_made_again_but_for_what_is_given():
+    instruments = {"X": Instrument(symbol="X")}
+    first = Choosy(
+        numbers=float, depth=10, options={"speed": "slow"}, instruments=instruments
+    )
+    again, other = first.again(), first.again(depth=50, instruments={})
+    assert type(again) is Choosy
+    assert (again.numbers, again.depth, again.options) == (float, 10, first.options)
+    assert again.instruments == instruments
+    assert (other.numbers, other.depth, other.instruments) == (float, 50, {})
+
+
 # -- depth -----------------------------------------------------------------------------
 
 

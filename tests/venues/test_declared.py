@@ -237,6 +237,13 @@ def test_snapshot_that_cannot_be_read_names_whom_it_can(whose, symbol):
     assert raised.value.symbol == symbol
 
 
+@pytest.mark.parametrize(
+    ("symbol", "names"), [("A", ("A",)), ("C", ("A", "B")), (None, ("A", "B"))]
+)
+def test_unreadable_frame_concerns_whom_it_names_or_everybody(symbol, names):
+    assert shared.concerned({"A": 1, "B": 2}, symbol) == names
+
+
 # -- REST ------------------------------------------------------------------------------
 
 
