@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from booksync import inputs
 from booksync.errors import MalformedMessage, SubscriptionRejected, legible
@@ -79,22 +79,26 @@ class Answers:
 
     def _offered(self, snapshot: Snapshot, request: int, now: float) -> list[Output]:
         outputs: list[Output] = []
-        several = snapshot.symbol in self._shelf.arbiters
-        for sync in self._shelf.of(snapshot.symbol):
-            number = sync.awaited if several else request
-            if number is not None:
-                found = sync.receive_snapshot(snapshot, now, request=number)
-                outputs += self._noted(sync, found)
+        for sync, number in self._awaiting(snapshot.symbol, request):
+            found = sync.receive_snapshot(snapshot, now, request=number)
+            outputs += self._noted(sync, found)
         return outputs
 
     def _failing(self, symbol: str, request: int, now: float) -> list[Output]:
         outputs: list[Output] = []
+        for sync, number in self._awaiting(symbol, request):
+            outputs += self._noted(sync, sync.snapshot_failed(number, now))
+        return outputs
+
+    def _awaiting(
+        self, symbol: str, request: int
+    ) -> Iterator[tuple[Synchronizer, int]]:
+        """Yield whom an answer is for: of several lines, each that waits for one."""
         several = symbol in self._shelf.arbiters
         for sync in self._shelf.of(symbol):
             number = sync.awaited if several else request
             if number is not None:
-                outputs += self._noted(sync, sync.snapshot_failed(number, now))
-        return outputs
+                yield sync, number
 
     def _refused(self, symbol: str, now: float) -> list[Output]:
         outputs: list[Output] = []
@@ -112,10 +116,10 @@ class Answers:
             return []
         except Exception as error:  # noqa: BLE001 - nor must what it answers
             return self._malformed(symbol, reason_of(error), None)
-        outputs: list[Output] = []
         if given.probe:
             self._probed(snapshot, now)
             return []
+        outputs: list[Output] = []
         several = symbol in self._shelf.arbiters
         for sync in self._shelf.of(symbol):
             # One of several lines may have asked for itself alone.

@@ -69,7 +69,8 @@ class Arbiter:
         self.active = 0
         self._comparable = comparable
         self._held: FrozenBook | None = None
-        self._ledger = ledger or Ledger()
+        #: What the user lost, and for how long.
+        self.ledger = ledger or Ledger()
         #: The line that has an heir.
         self._replaced: int | None = None
 
@@ -138,8 +139,8 @@ class Arbiter:
             rotating=self._replaced is not None,
             lines=tuple(sync.state for sync in self.lines),
             counts=self.counts,
-            withheld=self._ledger.withheld(now),
-            desyncs_by=self._ledger.desyncs.copy(),
+            withheld=self.ledger.withheld(now),
+            desyncs_by=self.ledger.desyncs.copy(),
             resyncs_by=self.resyncs,
         )
 
@@ -176,11 +177,6 @@ class Arbiter:
     # -- a line and its heir ---------------------------------------------------------
 
     @property
-    def ledger(self) -> Ledger:
-        """What the user lost, and for how long."""
-        return self._ledger
-
-    @property
     def ready(self) -> bool:
         """Whether the line that has an heir is needed no more."""
         line = self._replaced
@@ -202,10 +198,8 @@ class Arbiter:
             return
         heir, old = self.lines[-1], self.lines[line]
         _absorb(heir, old, now)
-        lines = [heir if sync is old else sync for sync in self.lines[:-1]]
-        if self.active == len(self.lines) - 1:
-            self.active = line
-        self.lines, self._replaced = tuple(lines), None
+        lines = (heir if sync is old else sync for sync in self.lines[:-1])
+        self._end(line, tuple(lines))
 
     def abandoned(self, now: float) -> None:
         """Forget the heir, whose connection ended: the line itself goes on."""
@@ -213,18 +207,25 @@ class Arbiter:
         if line is None:
             return
         _absorb(self.lines[line], self.lines[-1], now)
-        if self.active == len(self.lines) - 1:
+        self._end(line, self.lines[:-1])
+
+    def _end(self, line: int, lines: tuple[Synchronizer, ...]) -> None:
+        """Go on with ``lines``, without an heir; who was served by it has ``line``."""
+        if self._is_heir(self.active):
             self.active = line
-        self.lines, self._replaced = self.lines[:-1], None
+        self.lines, self._replaced = lines, None
+
+    def _is_heir(self, line: int) -> bool:
+        return self._replaced is not None and line == len(self.lines) - 1
 
     def _named(self, line: int) -> int:
         """Return a line's number as the user knows it: an heir has its line's."""
-        heir = self._replaced is not None and line == len(self.lines) - 1
-        return self._replaced if heir and self._replaced is not None else line
+        replaced = self._replaced
+        return line if replaced is None or not self._is_heir(line) else replaced
 
     def _inherits(self, line: int) -> bool:
         """Whether ``line`` is the heir of the line that is served, and as far."""
-        if self._replaced != self.active or line != len(self.lines) - 1:
+        if self._replaced != self.active or not self._is_heir(line):
             return False
         reached = self.lines[line].book.sequence >= self.sync.book.sequence
         return reached or not self._comparable
@@ -256,9 +257,9 @@ class Arbiter:
         since = self.lines[line].since or 0.0
         for output in told:
             if isinstance(output, Desynced):
-                self._ledger.desynced(output.cause, since)
+                self.ledger.desynced(output.cause, since)
             elif isinstance(output, Synced):
-                self._ledger.synced(since)
+                self.ledger.synced(since)
 
     def _from_active(self, output: Output) -> list[Output]:
         if not isinstance(output, Desynced):
