@@ -30,7 +30,7 @@ from booksync.testing import Exchange, FaultPlan, Forgotten, Server, serve
 from booksync.transport import Transport
 from booksync.venues import Assurance, Source, Venue
 
-__all__ = ["DIALECTS", "Bout", "Dialect", "bout"]
+__all__ = ["DIALECTS", "Bout", "Dialect", "bout", "quick"]
 
 #: Changes back to which a book without numbers is looked for in the truth.
 LOOK_BACK = 400
@@ -39,6 +39,13 @@ PAUSE = 0.02
 LEVELS = 30
 
 Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
+
+
+def quick(name: str) -> type[Venue]:
+    """Return a venue without its pauses between frames and connections."""
+    kind = venues.get(name)
+    limits = msgspec.structs.replace(kind.limits, messages=10_000.0, connects=10_000)
+    return type("Quick", (kind,), {"limits": limits})
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,7 @@ class Dialect:
     @property
     def kind(self) -> type[Venue]:
         """The venue, without its pauses between frames and connections."""
-        kind = venues.get(self.venue)
-        quick = {"messages": 10_000.0, "connects": 10_000}
-        limits = msgspec.structs.replace(kind.limits, **quick)
-        return type("Quick", (kind,), {"limits": limits})
+        return quick(self.venue)
 
     @property
     def blind(self) -> bool:
@@ -156,6 +160,7 @@ class Bout:
         self.server = server
         self.feed = feed
         self.watches = {symbol: Watch() for symbol in exchange.symbols}
+        self.truths = {symbol: exchange.cursor(symbol) for symbol in exchange.symbols}
         #: When the first event since :meth:`listen` told of a fault, and what it said.
         self.told: tuple[float, str] | None = None
         self.audits = 0
@@ -272,24 +277,14 @@ class Bout:
         self.watches[symbol].compared(now, right=right)
 
     def _is_true(self, symbol: str, sequence: int, sides: Sides) -> bool:
-        truth, cut = self.exchange.cursor(symbol), self.dialect.cut
-        if self.dialect.numbered:
-            try:
-                return truth.at(sequence) == sides
-            except Forgotten:
-                return False
-        if cut is None:
-            return truth.find(*sides, changes=LOOK_BACK) is not None
-        newest = self.exchange.markets[symbol].sequence
-        for at in range(newest, max(newest - LOOK_BACK, 0) - 1, -1):
-            bids, asks = truth.seek(at)
-            best = (
-                dict(sorted(bids.items(), reverse=True)[:cut]),
-                dict(sorted(asks.items())[:cut]),
-            )
-            if best == sides:
-                return True
-        return False
+        truth = self.truths[symbol]
+        if not self.dialect.numbered:
+            best = self.dialect.cut
+            return truth.find(*sides, changes=LOOK_BACK, best=best) is not None
+        try:
+            return truth.at(sequence) == sides
+        except Forgotten:
+            return False
 
 
 @contextlib.asynccontextmanager

@@ -16,10 +16,9 @@ import contextlib
 from dataclasses import dataclass
 from decimal import Decimal
 
-import msgspec
 import pytest
 
-from booksync import venues
+from benchmarks._arena import quick
 from booksync.budget import Budget
 from booksync.errors import BookNotLive, SubscriptionRejected
 from booksync.events import Changed, Desynced, LineFilled, Malformed, Synced
@@ -61,10 +60,7 @@ class Case:
     @property
     def kind(self):
         """The venue, without its pauses between frames and connections."""
-        kind = venues.get(self.venue)
-        quick = {"messages": 10_000.0, "connects": 10_000}
-        limits = msgspec.structs.replace(kind.limits, **quick)
-        return type("Quick", (kind,), {"limits": limits})
+        return quick(self.venue)
 
     @property
     def whole(self):
@@ -126,23 +122,9 @@ async def running(case, *, seed=1, faults=None, **options):
             yield feed, server, exchange
 
 
-def best(book, count):
-    return (
-        dict(sorted(book[0].items(), reverse=True)[:count]),
-        dict(sorted(book[1].items())[:count]),
-    )
-
-
 def found(exchange, symbol, book, cut, changes=3_000):
     """The newest sequence at which the best ``cut`` levels were exactly these."""
-    truth = exchange.cursor(symbol)
-    if cut is None:
-        return truth.find(*book, changes=changes)
-    newest = exchange.markets[symbol].sequence
-    for sequence in range(newest, max(newest - changes, 0) - 1, -1):
-        if best(truth.seek(sequence), cut) == book:
-            return sequence
-    return None
+    return exchange.cursor(symbol).find(*book, changes=changes, best=cut)
 
 
 def is_right(case, feed, exchange, symbol):

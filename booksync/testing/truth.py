@@ -110,6 +110,7 @@ class Truth(Cursor[Decimal]):
         asks: dict[Decimal, Decimal],
         *,
         changes: int = 10_000,
+        best: int | None = None,
     ) -> int | None:
         """
         Find the newest sequence at which the truth is exactly this book.
@@ -120,10 +121,16 @@ class Truth(Cursor[Decimal]):
             bids: ``{price: size}``.
             asks: ``{price: size}``.
             changes: How far to look back from now.
+            best: The book is cut to so many levels a side; O(n log n) a step then.
 
         """
         market = self._market
         oldest = max(market.sequence - changes, market.log.base)
+        if best is not None:
+            steps = range(market.sequence, oldest - 1, -1)
+            return next(
+                (at for at in steps if self._best(at, best) == (bids, asks)), None
+            )
         self.seek(market.sequence)
         book = (bids, asks)
         wrong = {
@@ -141,3 +148,12 @@ class Truth(Cursor[Decimal]):
             else:
                 wrong.add((side, price))
         return None if wrong else self.sequence
+
+    def _best(
+        self, sequence: int, count: int
+    ) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
+        bids, asks = self.seek(sequence)
+        return (
+            dict(sorted(bids.items(), reverse=True)[:count]),
+            dict(sorted(asks.items())[:count]),
+        )

@@ -59,6 +59,26 @@ def test_a_book_without_a_sequence_is_found_by_its_levels(history):
     assert cursor.find(*books[123], changes=10) is None
 
 
+def test_a_book_that_is_cut_is_found_by_its_best_levels(history):
+    exchange, books = history
+    cursor = exchange.cursor("ETHUSDT")
+
+    def cut(sequence):
+        bids, asks = books[sequence]
+        return (
+            {price: bids[price] for price in sorted(bids)[-3:]},
+            {price: asks[price] for price in sorted(asks)[:3]},
+        )
+
+    found = cursor.find(*cut(123), best=3)
+    assert found is not None
+    assert found >= 123
+    assert cut(found) == cut(123)
+    assert all(cut(later) != cut(123) for later in range(found + 1, 401))
+    assert cursor.find(*books[123], best=3) is None
+    assert cursor.find(*cut(123), best=3, changes=400 - found - 1) is None
+
+
 @pytest.mark.parametrize("sequence", [-1, 401])
 def test_what_has_not_happened_is_not_known(history, sequence):
     with pytest.raises(Forgotten):
