@@ -11,17 +11,21 @@ it is served at once, with its own numbers.
 
 A line may get an *heir*: another connection that is to take its place before the venue
 ends it. The heir is served as soon as its book has reached what was last delivered, and
-the line it replaces stands by until :meth:`Arbiter.succeeded`.
+the line it replaces stands by until :meth:`Arbiter.succeeded`. Where numbers cannot be
+compared, nothing but its levels shows how far the heir is: it is served once they are
+those of the book that is served. If the line ends before, the heir's book is another
+beginning, and the user is told so.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
-from booksync.auditing import compare
+from booksync.auditing import alike, compare
 from booksync.book import Book
 from booksync.events import (
     Audited,
@@ -40,6 +44,9 @@ from booksync.status import Counts, Ledger, Status
 from booksync.sync import Synchronizer
 
 __all__ = ["Arbiter"]
+
+#: Seconds between two looks at whether two books have the same levels: O(n) each.
+LOOK = 0.1
 
 
 class Arbiter:
@@ -73,6 +80,8 @@ class Arbiter:
         self.ledger = ledger or Ledger()
         #: The line that has an heir.
         self._replaced: int | None = None
+        #: When it was last looked at whether the heir's levels are those served.
+        self._looked = -math.inf
 
     # -- reading --------------------------------------------------------------------
 
@@ -223,12 +232,20 @@ class Arbiter:
         replaced = self._replaced
         return line if replaced is None or not self._is_heir(line) else replaced
 
-    def _inherits(self, line: int) -> bool:
-        """Whether ``line`` is the heir of the line that is served, and as far."""
-        if self._replaced != self.active or not self._is_heir(line):
+    def _inherits(self) -> bool:
+        """Whether the line that is served has an heir, and that is as far."""
+        if self._replaced != self.active or self.waiting:
             return False
-        reached = self.lines[line].book.sequence >= self.sync.book.sequence
-        return reached or not self._comparable
+        served, heir = self.sync, self.lines[-1]
+        if not (served.live and heir.live):
+            return False
+        if self._comparable:
+            return heir.book.sequence >= served.book.sequence
+        now = max(served.heard or 0.0, heir.heard or 0.0)
+        if now - self._looked < LOOK:
+            return False
+        self._looked = now
+        return alike(served.book, heir.book)
 
     # -- deciding -------------------------------------------------------------------
 
@@ -249,6 +266,8 @@ class Arbiter:
                 found += self._from_active(output)
             else:
                 found += self._from_other(line, output)
+        if self._inherits():
+            found += self._switch(len(self.lines) - 1)
         self._account(line, found)
         return found
 
@@ -269,9 +288,12 @@ class Arbiter:
         if other is None:
             return [output]
         delivered = self.sync.book.sequence
-        if not self._comparable or self.lines[other].book.sequence >= delivered:
+        # An heir that never had the levels served may be behind them.
+        unknown = not self._comparable and self._is_heir(other)
+        reached = not self._comparable or self.lines[other].book.sequence >= delivered
+        if reached and not unknown:
             return [lost, *self._switch(other)]
-        if output.cause in UNBELIEVED:
+        if unknown or output.cause in UNBELIEVED:
             # Nothing that is right stands where the user was: say so.
             self.active = other
             return [output, Synced(self.symbol, self.sync.book.sequence)]
@@ -292,7 +314,7 @@ class Arbiter:
             if isinstance(output, Synced) and not self.live:
                 self.active = line
                 return [output]
-            return self._switch(line) if self._inherits(line) else []
+            return []
         return [output]
 
     def _other_lost(self, line: int, output: Desynced) -> list[Output]:

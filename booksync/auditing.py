@@ -16,7 +16,7 @@ from booksync.events import Audited, Drift, Verdict
 from booksync.exact import Level, Number
 from booksync.messages import Delta, Snapshot
 
-__all__ = ["Former", "audit", "compare"]
+__all__ = ["Former", "alike", "audit", "compare"]
 
 #: Levels a side that a drift report reads: a resync must not be slow for it.
 DRIFT_LEVELS = 200
@@ -117,6 +117,13 @@ def compare(one: Book, other: Book, *, best: int | None = None) -> tuple[int, in
         compared += len(prices)
         differing += sum(mine.get(price) != theirs.get(price) for price in prices)
     return compared, differing
+
+
+def alike(one: Book, other: Book) -> bool:
+    """Whether two live books have the same levels inside both windows. O(n)."""
+    if one.best_bid != other.best_bid or one.best_ask != other.best_ask:
+        return False
+    return not compare(one, other)[1]
 
 
 def _inside(

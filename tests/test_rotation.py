@@ -18,7 +18,7 @@ from booksync.events import (
     Send,
     Synced,
 )
-from booksync.messages import Delta, Rejected, Subscribed
+from booksync.messages import Delta, Rejected, Snapshot, Subscribed
 from booksync.states import Cause, Scope, State
 from booksync.venues.facts import Numbering
 from tests.test_engine import FACTS, Toy, live, say, snapshot, toy
@@ -143,13 +143,56 @@ def test_book_that_is_not_live_waits_for_whichever_line_is_first():
     ]
 
 
-def test_numbers_of_a_connection_make_a_hot_standby():
-    engine = rotating("X", numbering=Numbering.CONNECTION)
-    assert told(engine.frame(2, say(snapshot(sequence=3)), 6.0)) == [
-        LineFilled,
-        Reconnect,
+def whole(engine, number, sequence, size, now=6.0):
+    """A snapshot on the connection whose best bid has this size."""
+    made = Snapshot("X", sequence, [("9", size)], [("10", "1")])
+    return engine.frame(number, say(made), now)
+
+
+def best_bid(engine):
+    return str(engine.books["X"].book.best_bid.size)
+
+
+@pytest.mark.parametrize("numbering", [Numbering.CONNECTION, None])
+def test_heir_without_common_numbers_is_served_once_it_has_the_same_levels(numbering):
+    engine = rotating("X", numbering=numbering)
+    assert whole(engine, 2, 30, "11") == []  # further or behind: nothing says which
+    assert told(delta(engine, 1, 12, 13)) == [Changed]
+    assert best_bid(engine) == "13"
+    made = Delta("X", 30, 31, [("9", "13")], [])
+    assert engine.frame(2, say(made), 6.2) == [
+        LineFilled("X", 0, sequence=31),
+        Reconnect(1, Cause.CLOSING),
     ]
+    assert best_bid(engine) == "13"
+
+
+def test_line_that_catches_up_with_its_heir_hands_over_too():
+    engine = rotating("X", numbering=None)
+    assert whole(engine, 2, 3, "13") == []
+    made = say(Delta("X", 12, 13, [("9", "13")], []))
+    assert told(engine.frame(1, made, 6.2)) == [Changed, LineFilled, Reconnect]
     assert engine.books["X"].book.sequence == 3
+
+
+def test_heir_that_never_had_the_levels_served_is_another_beginning():
+    """Bitstamp, after ``request_reconnect``: the book went from 3000 back to 2800."""
+    engine = rotating("X", numbering=None)
+    whole(engine, 2, 8, "8")
+    assert engine.take(inputs.Closed(1), 7.0) == [
+        Desynced("X", Cause.DISCONNECTED, scope=Scope.CONNECTION),
+        Synced("X", 8),
+    ]
+    status = engine.books["X"].status(9.0)
+    assert (status.withheld, status.desyncs_by) == (0.0, {Cause.DISCONNECTED: 1})
+    assert not status.rotating
+
+
+def test_levels_are_not_looked_at_for_every_frame():
+    engine = rotating("X", numbering=None)
+    whole(engine, 2, 3, "11", now=6.0)
+    assert whole(engine, 2, 4, "12", now=6.05) == []  # equal now, but looked at lately
+    assert told(whole(engine, 2, 5, "12", now=6.15)) == [LineFilled, Reconnect]
 
 
 def test_late_frames_of_what_was_replaced_are_no_fault():
