@@ -25,10 +25,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from booksync.auditing import alike, compare
+from booksync.auditing import alike
 from booksync.book import Book
 from booksync.events import (
-    Audited,
     Changed,
     Command,
     Desynced,
@@ -36,7 +35,6 @@ from booksync.events import (
     LineLost,
     Output,
     Synced,
-    Verdict,
 )
 from booksync.queries import FrozenBook
 from booksync.states import UNBELIEVED, Cause, State
@@ -80,6 +78,8 @@ class Arbiter:
         self.ledger = ledger or Ledger()
         #: The line that has an heir.
         self._replaced: int | None = None
+        #: The heir is only there to be compared with its line.
+        self.auditing = False
         #: When it was last looked at whether the heir's levels are those served.
         self._looked = -math.inf
 
@@ -139,48 +139,19 @@ class Arbiter:
     def status(self, now: float | None = None) -> Status:
         """Status of what is served, with the counts of all lines."""
         status = self.sync.status(now)
+        lines = self.lines[:-1] if self.auditing else self.lines
         return msgspec.structs.replace(
             status,
             state=self.state,
             sequence=self.book.sequence if self.live else None,
             waiting=self.waiting,
             line=self._named(self.active),
-            rotating=self._replaced is not None,
-            lines=tuple(sync.state for sync in self.lines),
+            rotating=self._replaced is not None and not self.auditing,
+            lines=tuple(sync.state for sync in lines),
             counts=self.counts,
             withheld=self.ledger.withheld(now),
             desyncs_by=self.ledger.desyncs.copy(),
             resyncs_by=self.resyncs,
-        )
-
-    def compare(self) -> Audited | None:
-        """
-        Compare the books of two lines level by level; ``None`` if they stand apart.
-
-        Two connections carry the same changes: where both books stand at one sequence,
-        one that differs is wrong, though nothing says which. O(n) levels.
-        """
-        one, two = self.lines[:2]
-        if not (one.live and two.live) or one.book.sequence != two.book.sequence:
-            return None
-        compared, differing = compare(one.book, two.book)
-        self.sync.counts.audits += 1
-        return Audited(
-            self.symbol,
-            verdict=Verdict.DIFFERING if differing else Verdict.MATCHED,
-            sequence=one.book.sequence,
-            compared=compared,
-            differing=differing,
-        )
-
-    def incomparable(self) -> Audited:
-        """Say that an audit came to nothing: the books never stood at one sequence."""
-        self.sync.counts.inconclusive += 1
-        return Audited(
-            self.symbol,
-            verdict=Verdict.INCONCLUSIVE,
-            sequence=self.book.sequence,
-            reason="the lines did not stand at one sequence",
         )
 
     # -- a line and its heir ---------------------------------------------------------
@@ -195,10 +166,16 @@ class Arbiter:
             return True
         return self.lines[-1].live and self.active != line
 
-    def expect(self, line: int, heir: Synchronizer) -> None:
+    def expect(self, line: int, heir: Synchronizer, *, auditing: bool = False) -> None:
         """Let ``heir`` take the place of ``line`` as soon as its book is as far."""
         self.lines = (*self.lines, heir)
         self._replaced = line
+        self.auditing = auditing
+
+    @property
+    def by_heir(self) -> bool:
+        """Whether the heir is served, or waited for."""
+        return self._is_heir(self.active)
 
     def succeeded(self, now: float) -> None:
         """Put the heir in its place; what was there is withheld."""
@@ -222,7 +199,7 @@ class Arbiter:
         """Go on with ``lines``, without an heir; who was served by it has ``line``."""
         if self._is_heir(self.active):
             self.active = line
-        self.lines, self._replaced = lines, None
+        self.lines, self._replaced, self.auditing = lines, None, False
 
     def _is_heir(self, line: int) -> bool:
         return self._replaced is not None and line == len(self.lines) - 1
@@ -234,7 +211,7 @@ class Arbiter:
 
     def _inherits(self) -> bool:
         """Whether the line that is served has an heir, and that is as far."""
-        if self._replaced != self.active or self.waiting:
+        if self._replaced != self.active or self.waiting or self.auditing:
             return False
         served, heir = self.sync, self.lines[-1]
         if not (served.live and heir.live):
@@ -319,6 +296,8 @@ class Arbiter:
 
     def _other_lost(self, line: int, output: Desynced) -> list[Output]:
         if self._held is None or line != self.active:
+            if self.auditing and self._is_heir(line):
+                return []  # no line of the user's
             return [LineLost(self.symbol, self._named(line), cause=output.cause)]
         # What was waited for is lost, too: nothing whole is left.
         self._held = None

@@ -16,7 +16,10 @@ from booksync.events import Audited, Drift, Verdict
 from booksync.exact import Level, Number
 from booksync.messages import Delta, Snapshot
 
-__all__ = ["Former", "alike", "audit", "compare"]
+__all__ = ["Difference", "Former", "alike", "audit", "compare", "differences"]
+
+#: ``(side is bids, price, size in one, size in the other)``; ``None``: no such level.
+Difference = tuple[bool, Number, Number | None, Number | None]
 
 #: Levels a side that a drift report reads: a resync must not be slow for it.
 DRIFT_LEVELS = 200
@@ -105,7 +108,15 @@ def compare(one: Book, other: Book, *, best: int | None = None) -> tuple[int, in
         best: Levels a side to read of each, best first; by default all.
 
     """
-    compared = differing = 0
+    compared, found = differences(one, other, best=best)
+    return compared, len(found)
+
+
+def differences(
+    one: Book, other: Book, *, best: int | None = None
+) -> tuple[int, set[Difference]]:
+    """Count the levels inside both windows; collect those that differ. O(n)."""
+    compared, found = 0, set()
     for bids in (True, False):
         edges = [book.window[0 if bids else 1] for book in (one, other)]
         sides = [book.bids(best) if bids else book.asks(best) for book in (one, other)]
@@ -115,8 +126,12 @@ def compare(one: Book, other: Book, *, best: int | None = None) -> tuple[int, in
         mine, theirs = (_inside(side, edge, bids) for side in sides)
         prices = mine.keys() | theirs.keys()
         compared += len(prices)
-        differing += sum(mine.get(price) != theirs.get(price) for price in prices)
-    return compared, differing
+        found |= {
+            (bids, price, mine.get(price), theirs.get(price))
+            for price in prices
+            if mine.get(price) != theirs.get(price)
+        }
+    return compared, found
 
 
 def alike(one: Book, other: Book) -> bool:

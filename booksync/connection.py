@@ -59,6 +59,7 @@ class Connection:
 
     __slots__ = (
         "ack_at",
+        "audits",
         "books",
         "closing",
         "data",
@@ -98,8 +99,9 @@ class Connection:
         self.closing = False
         #: Another is to be opened in its place.
         self.rotating = False
-        #: Which connection it is to replace.
+        #: Which connection it is to replace; or, as an auditor, only to check.
         self.succeeds: int | None = None
+        self.audits = False
         #: Asks about books that fell quiet; ``None`` where nobody can be asked.
         self.prober: Prober | None = None
 

@@ -32,7 +32,6 @@ from booksync.events import (
     Resubscribe,
     Rotate,
     Send,
-    Verdict,
 )
 from booksync.messages import (
     Checksum,
@@ -54,6 +53,7 @@ from booksync.seeding import plant, seed_of
 from booksync.shelf import Shelf
 from booksync.states import ENDINGS, Cause
 from booksync.status import FeedCounts
+from booksync.succession import Succession
 from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
 from booksync.venues.facts import Crossing, Lists, Resync, Source
@@ -150,10 +150,9 @@ class Engine:
         self.books = self.shelf.served
         self._arbiters = self.shelf.arbiters
         self.connections: dict[int, Connection] = {}
-        #: Those that are to replace another, by number.
-        self._heirs: dict[int, Connection] = {}
-        #: Symbols whose lines are to be compared once they stand at one sequence.
-        self._comparing: set[str] = set()
+        self._succession = Succession(
+            self.shelf, self.connections, noted=self._noted, give_up=self._give_up
+        )
         self.counts = FeedCounts()
         self._discover = discover
         self._parse = venue.parse
@@ -172,7 +171,7 @@ class Engine:
             inputs.Subscribed: self._subscribed,
             inputs.Removed: self._removed,
             inputs.Asked: self._asked,
-            inputs.Compared: self._on_compared,
+            inputs.Compared: self._succession.compare,
             inputs.Resubscribed: self._resubscribed,
             inputs.Answered: answers.answered,
             inputs.Failed: answers.failed,
@@ -209,7 +208,7 @@ class Engine:
             now: When, in seconds.
 
         """
-        return [*self._takers[type(given)](given, now), *self._settle(now)]
+        return [*self._takers[type(given)](given, now), *self._succession.settle(now)]
 
     def plant(self, number: int, seed: inputs.Seed, now: float) -> None:
         """Take a book as its checkpoint has it; one that is known already stays."""
@@ -220,7 +219,7 @@ class Engine:
         if at is None:
             at = Connection(number, self.venue.session(), now)
             at.line = seed.line
-            self._carry(at, seed.succeeds)
+            self._carry(at, seed.succeeds, audits=seed.audits)
         sync = self._taken_in(at, seed.symbol)
         plant(sync, seed, now)
         self.shelf.note(sync)
@@ -228,7 +227,15 @@ class Engine:
     def seeds(self) -> list[tuple[int, inputs.Seed]]:
         """Make a checkpoint of every book on an open connection. O(all levels)."""
         return [
-            (at.number, replace(seed_of(sync), line=at.line, succeeds=at.succeeds))
+            (
+                at.number,
+                replace(
+                    seed_of(sync),
+                    line=at.line,
+                    succeeds=at.succeeds,
+                    audits=at.audits,
+                ),
+            )
             for at in self.connections.values()
             for sync in at.books.values()
         ]
@@ -265,7 +272,7 @@ class Engine:
                 if sync.dirty:
                     self.shelf.note(sync)
                 return outputs
-        return [*self._handle(at, messages, now), *self._settle(now)]
+        return [*self._handle(at, messages, now), *self._succession.settle(now)]
 
     # -- time -----------------------------------------------------------------------
 
@@ -321,54 +328,26 @@ class Engine:
         at.line = given.line if given.line < len(self.shelf.lines) else 0
         if self.policy.probe_after is not None:
             at.prober = Prober(self.policy.probe_after, now)
-        self._carry(at, given.succeeds)
+        self._carry(at, given.succeeds, audits=given.audits)
         self.counts.connects += 1
         greeting = self.venue.greet(at.session, now)
         outputs: list[Output] = [Send(number, tuple(greeting))] if greeting else []
         return [*outputs, *self._subscribe(at, given.symbols, now)]
 
-    def _carry(self, at: Connection, succeeds: int | None) -> None:
-        """Take in a connection; one that is to replace another that is still open."""
+    def _carry(self, at: Connection, succeeds: int | None, *, audits: bool) -> None:
         self.connections[at.number] = at
-        if succeeds in self.connections:
-            at.succeeds = succeeds
-            self._heirs[at.number] = at
+        self._succession.opened(at, succeeds, audits=audits)
 
     def _taken_in(self, at: Connection, symbol: str) -> Synchronizer:
         """Give a connection its book of ``symbol``: its line's, or an heir to that."""
         self.added(symbol)
-        old = None if at.succeeds is None else self.connections.get(at.succeeds)
-        if old is not None and symbol in old.books and symbol not in at.books:
-            sync = self.shelf.heir(symbol, at.line)
-        else:
-            sync = at.books.get(symbol) or self.shelf.lines[at.line][symbol]
+        sync = (
+            self._succession.heir(at, symbol)
+            or at.books.get(symbol)
+            or self.shelf.lines[at.line][symbol]
+        )
         at.books[symbol] = sync
         return sync
-
-    def _settle(self, now: float) -> list[Output]:
-        """Do what waited until some lines' books stand as they do now."""
-        outputs = self._succeed(now) if self._heirs else []
-        for symbol in sorted(self._comparing):
-            outputs += self._compare(symbol, now)
-        return outputs
-
-    def _succeed(self, now: float) -> list[Output]:
-        """Let connections go whose books all have heirs that are as far."""
-        outputs: list[Output] = []
-        for number, at in list(self._heirs.items()):
-            if not at.books or not all(map(self.shelf.ready, at.books)):
-                continue
-            for symbol, sync in at.books.items():
-                self.shelf.succeeded(symbol, at.line, sync, now)
-            old = None if at.succeeds is None else self.connections.get(at.succeeds)
-            if old is not None:
-                old.ended.update(old.books)
-                old.books.clear()
-                old.waiting.clear()
-                outputs += self._give_up(old, Cause.CLOSING)
-            at.succeeds = None
-            del self._heirs[number]
-        return outputs
 
     def _subscribed(self, given: inputs.Subscribed, now: float) -> list[Output]:
         at = self.connections.get(given.conn)
@@ -402,10 +381,7 @@ class Engine:
         outputs: list[Output] = []
         for sync in at.books.values():
             outputs += self._noted(sync, sync.disconnected(now, cause))
-        if self._heirs.pop(at.number, None) is not None:
-            for symbol, sync in at.books.items():
-                self.shelf.abandoned(symbol, sync, now)
-        return outputs
+        return [*outputs, *self._succession.ended(at, now)]
 
     def _removed(self, given: inputs.Removed, now: float) -> list[Output]:
         symbol = given.symbol
@@ -413,7 +389,7 @@ class Engine:
         for sync in self.shelf.of(symbol):
             outputs += self._noted(sync, sync.disconnected(now))
         self.shelf.removed(symbol)
-        self._comparing.discard(symbol)
+        self._succession.forget(symbol)
         for at in self.connections.values():
             if at.books.pop(symbol, None) is not None:
                 at.waiting.discard(symbol)
@@ -450,31 +426,6 @@ class Engine:
             else:
                 at.resubscribing.add(symbol)
             outputs.append(Send(at.number, tuple(frames)))
-        return outputs
-
-    def _on_compared(self, given: inputs.Compared, _now: float) -> list[Output]:
-        """Compare two lines, as soon as they can be; say if they never could."""
-        arbiter = self._arbiters.get(given.symbol)
-        if arbiter is None or not arbiter.live:
-            return []
-        if given.symbol in self._comparing:
-            return [arbiter.incomparable()]
-        self._comparing.add(given.symbol)
-        return []
-
-    def _compare(self, symbol: str, now: float) -> list[Output]:
-        arbiter = self._arbiters.get(symbol)
-        found = None if arbiter is None else arbiter.compare()
-        if arbiter is None or found is None:
-            return []
-        self._comparing.discard(symbol)
-        outputs: list[Output] = [found]
-        if found.verdict is Verdict.DIFFERING:
-            # Nothing says which of them is wrong; the one that stands by goes first,
-            # so that none is served in place of the other.
-            served = arbiter.sync
-            for sync in sorted(arbiter.lines, key=lambda sync: sync is served):
-                outputs += self._noted(sync, sync.distrust(Cause.DRIFT, now))
         return outputs
 
     # -- messages -------------------------------------------------------------------

@@ -82,6 +82,8 @@ TURN = 256
 CHECKPOINT_EVERY = 300.0
 #: Deltas of each book remembered where books are audited.
 RING = 256
+#: Seconds in which the books of two connections may come to stand alike.
+AUDIT_PATIENCE = 30.0
 #: Attempts to reach a venue that never answered, before the caller is told.
 FIRST_ATTEMPTS = 3
 
@@ -133,9 +135,9 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
             next one; by default any.
         audit_every: Seconds in which each live book is compared, level by level, with
             a snapshot once (:class:`~booksync.events.Audited`); only one that differs
-            is withheld. Snapshots by REST use at most half the budget; elsewhere two
-            lines are compared with each other (``lines=2``), and where the venue sends
-            checksums, these are the audit.
+            is withheld. Snapshots by REST use at most half the budget. Where they come
+            in the stream, a second connection is opened to compare with, and closed
+            again; with ``lines=2``, the lines are compared with each other.
         conflate: For a consumer that may be slow: events of a book that were not taken
             in time become one. Otherwise the sockets are read only as fast as events
             are taken (backpressure).
@@ -166,8 +168,6 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         raise ConfigurationError(
             f"on_stale cannot be {on_stale!r}: raise, wait or last"
         )
-    if audit_every is not None:
-        _check_audits(made, lines)
     if lines not in (1, 2):
         raise ConfigurationError(f"lines must be 1 or 2, not {lines}")
     by_symbol = made.facts.numbering is Numbering.SYMBOL
@@ -198,22 +198,6 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         transport=transport or Transport(proxy=proxy),
         chance=chance,
     )
-
-
-def _check_audits(venue: Venue, lines: int) -> None:
-    """Say what is missing where no book could be audited."""
-    facts = venue.facts
-    if facts.source is Source.REST or facts.checksum is not None:
-        return
-    if facts.numbering is not Numbering.SYMBOL:
-        raise ConfigurationError(
-            f"{venue.id} has no REST snapshot, no checksum, and no numbers that two "
-            "connections share: nothing to audit a book with (audit_every)"
-        )
-    if lines == 1:
-        raise ConfigurationError(
-            f"{venue.id} has no REST snapshot: audit_every compares two lines (lines=2)"
-        )
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,22 +346,28 @@ class Feed:
 
     async def _audit(self, every: float) -> None:
         """Check one live book after another, each once in ``every`` seconds."""
+        alone = self._fetcher is None and self._settings.lines == 1
         while True:
-            symbols = [s.symbol for s in self._engine.books.values() if s.live]
-            if not symbols:
+            live = [s.symbol for s in self._engine.books.values() if s.live]
+            of: list[Any] = list(self._keepers) if alone else live
+            if not live:
                 await asyncio.sleep(min(every, 1.0))
-            for symbol in symbols:
-                await asyncio.sleep(every / len(symbols))
-                sync = self._engine.books.get(symbol)
-                if sync is not None and sync.live:
-                    self._compare(symbol)
+                continue
+            for one in of:
+                await asyncio.sleep(every / len(of))
+                if isinstance(one, Keeper):
+                    await one.audit(min(every, AUDIT_PATIENCE))
+                else:
+                    self._compare(one)
 
     def _compare(self, symbol: str) -> None:
-        """Compare a live book with what there is to compare it with."""
-        numbering = self.venue.facts.numbering
+        """Compare a live book with a snapshot, or with the other line's."""
+        sync = self._engine.books.get(symbol)
+        if sync is None or not sync.live:
+            return
         if self._fetcher is not None:
             self._fetcher.audit(symbol, self._group)
-        elif self._settings.lines > 1 and numbering is Numbering.SYMBOL:
+        else:
             self.put(Compared(symbol), self.clock())
 
     def _make_fetcher(self) -> Fetcher:

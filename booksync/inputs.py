@@ -35,13 +35,15 @@ class Opened(_Input, frozen=True, tag="open"):
     """
     A connection opened; it is to carry ``symbols``. ``conn`` was never used.
 
-    ``succeeds`` is the open connection of the same line that it is to replace.
+    ``succeeds`` is the open connection of the same line that it is to replace; with
+    ``audits``, that its books are only to be compared with.
     """
 
     conn: int
     symbols: tuple[str, ...]
     line: int = 0
     succeeds: int | None = None
+    audits: bool = False
 
 
 class Closed(_Input, frozen=True, tag="close"):
@@ -73,7 +75,11 @@ class Asked(_Input, frozen=True, tag="ask"):
 
 
 class Compared(_Input, frozen=True, tag="compare"):
-    """It is time to compare the books of a symbol's lines."""
+    """
+    It is time to compare the books of a symbol's lines.
+
+    A comparison that is under way comes to its end, whatever it found so far.
+    """
 
     symbol: str
 
@@ -143,6 +149,7 @@ class Seed(Struct, frozen=True):
         buffered: Deltas that wait for it.
         line: Which line's book.
         succeeds: The connection that its connection is to replace.
+        audits: Or only to be compared with.
 
     """
 
@@ -160,6 +167,7 @@ class Seed(Struct, frozen=True):
     buffered: list[Held] = []
     line: int = 0
     succeeds: int | None = None
+    audits: bool = False
 
 
 Input = (

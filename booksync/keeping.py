@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from booksync.backoff import delays
 from booksync.budget import Budget
 from booksync.errors import ConfigurationError, MalformedMessage, TransportError
-from booksync.inputs import Closed, Input, Opened, Subscribed
+from booksync.inputs import Closed, Compared, Input, Opened, Subscribed
 from booksync.states import Cause
 from booksync.transport import Rest, Stream, Transport
 from booksync.venues.base import Venue
@@ -174,6 +174,7 @@ class Keeper:
 
     To replace one, a second is opened, and the host drops the first once every book of
     the second is as far. If the second fails, the first stays for as long as it lives.
+    To check one, a second is opened, and the host drops it once it has compared them.
 
     Args:
         host: Its feed.
@@ -322,7 +323,9 @@ class Keeper:
         )
         return stream, url
 
-    async def _opened(self, old: Link | None = None) -> Link | None:
+    async def _opened(
+        self, old: Link | None = None, *, audits: bool = False
+    ) -> Link | None:
         """Open a connection, in place of ``old`` if that lives; it runs by itself."""
         host = self._host
         try:
@@ -338,7 +341,7 @@ class Keeper:
         link = Link(host, stream, url)
         self.newest = link.number
         succeeds = None if old is None else old.number
-        given = Opened(link.number, tuple(self.symbols), self.line, succeeds)
+        given = Opened(link.number, tuple(self.symbols), self.line, succeeds, audits)
         host.put(given, host.clock())
         if old is None:
             self._link = link
@@ -364,6 +367,35 @@ class Keeper:
                     return
                 self._heir = None  # it failed: the old one stays
                 await asyncio.sleep(next(waits))
+
+    async def audit(self, patience: float) -> None:
+        """
+        Open another connection, for the host to compare its books with this one's.
+
+        Returns when that has ended, or has taken the place of one that ended.
+
+        Args:
+            patience: Seconds after which what could not be compared never will be.
+
+        """
+        async with self._turn:
+            old = self._link
+            if old is None or old.leaving:
+                return
+            await self._take_turn()
+            heir = None if old.ended.done() else await self._opened(old, audits=True)
+            if heir is None:
+                return
+            ends = (old.ended, heir.ended)
+            await asyncio.wait(
+                ends, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not (old.ended.done() or heir.ended.done()):
+                for symbol in self.symbols:
+                    self._host.put(Compared(symbol), self._host.clock())
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not old.ended.done():
+                self._heir = None
 
     async def _hesitate(self, old: Link) -> None:
         """A venue that says farewell again and again is not asked at once each time."""

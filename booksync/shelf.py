@@ -52,7 +52,7 @@ class Shelf:
         if len(lines) == 1:
             self.served[symbol] = lines[0]
         else:
-            arbiter = Arbiter(symbol, lines, comparable=self._comparable)
+            arbiter = Arbiter(symbol, lines, comparable=self.comparable)
             self.served[symbol] = self.arbiters[symbol] = arbiter
         return lines[0]
 
@@ -79,20 +79,20 @@ class Shelf:
 
     # -- a line and its heir ---------------------------------------------------------
 
-    def heir(self, symbol: str, line: int) -> Synchronizer:
-        """Make the book of the connection that is to replace a line's."""
+    def heir(self, symbol: str, line: int, *, auditing: bool) -> Synchronizer:
+        """Make the book of the connection that is to replace, or to check, a line's."""
         arbiter = self.arbiters.get(symbol)
         if arbiter is None:
             sync = self.lines[0][symbol]
             arbiter = Arbiter(
                 symbol,
                 [sync],
-                comparable=self._comparable,
+                comparable=self.comparable,
                 ledger=sync.ledger.copy(),
             )
             self.served[symbol] = self.arbiters[symbol] = arbiter
         made = self._made(symbol)
-        arbiter.expect(line, made)
+        arbiter.expect(line, made, auditing=auditing)
         return made
 
     def ready(self, symbol: str) -> bool:
@@ -158,7 +158,8 @@ class Shelf:
         return None
 
     @property
-    def _comparable(self) -> bool:
+    def comparable(self) -> bool:
+        """Whether sequences mean the same on every connection."""
         return self._venue.facts.numbering is Numbering.SYMBOL
 
     def _made(self, symbol: str) -> Synchronizer:

@@ -794,19 +794,6 @@ async def test_lines_audit_each_other_where_snapshots_come_in_the_stream():
         proves(feed, exchange, symbol)
 
 
-@pytest.mark.parametrize(
-    ("venue", "symbol", "reason"),
-    [("bybit", "BTCUSDT", "lines=2"), ("bitmex", "XBTUSD", "nothing to audit")],
-)
-async def test_audits_need_something_to_compare_with(venue, symbol, reason):
-    with pytest.raises(ConfigurationError, match=reason):
-        connect(venue, symbol, audit_every=10.0)
-
-
-async def test_checksums_are_audits():
-    connect("kraken", "BTC/USD", audit_every=10.0)
-
-
 async def test_old_book_is_withheld_by_choice():
     async with running("BTCUSDT", max_age=0.2) as (feed, server, exchange):
         await all_live(feed, server)

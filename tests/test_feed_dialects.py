@@ -21,8 +21,17 @@ import pytest
 from benchmarks._arena import quick
 from booksync.budget import Budget
 from booksync.errors import BookNotLive, SubscriptionRejected
-from booksync.events import Changed, Desynced, LineFilled, Malformed, Synced
+from booksync.events import (
+    Audited,
+    Changed,
+    Desynced,
+    LineFilled,
+    Malformed,
+    Synced,
+    Verdict,
+)
 from booksync.feed import connect
+from booksync.messages import Delta
 from booksync.replaying import Replay
 from booksync.states import Cause, State
 from booksync.testing import (
@@ -171,6 +180,39 @@ async def test_books_go_live_and_equal_the_truth_after_each_event(case):
             count.desyncs == count.gaps == count.refused == 0 for count in counts
         )
         assert feed.counts.malformed == feed.counts.foreign == 0
+
+
+@each(lambda case: case.kind.facts.source is not Source.REST)
+async def test_second_connection_audits_a_book_where_no_snapshot_can_be_fetched(
+    case, tmp_path
+):
+    symbol = case.symbols[0]
+    options = {"audit_every": 0.05, "record": tmp_path / "day.jsonl"}
+    async with running(case, symbols=(symbol,), **options) as started:
+        feed, server, exchange = started
+        await all_live(feed, server)
+        matched = is_a(Audited, symbol, verdict=Verdict.MATCHED)
+        seen = await watched(case, feed, server, exchange, matched)
+        assert not [event for event in seen if type(event) in (Desynced, LineFilled)]
+        assert feed.status(symbol).counts.audits == 1
+    again = [event for event in Replay(options["record"]) if matched(event)]
+    assert again[:1] == seen[-1:]
+
+
+@each(lambda case: case.venue in {"bybit", "coinbase_exchange", "htx"})
+async def test_second_connection_finds_a_book_that_went_wrong_unseen(case):
+    symbol = case.symbols[0]
+    async with running(case, audit_every=1.5, symbols=(symbol,)) as started:
+        feed, server, exchange = started
+        await all_live(feed, server)
+        wrong = feed[symbol]
+        last, price = wrong.sequence, wrong.bids()[-1].price / 2  # where no market is
+        wrong.apply(Delta(symbol, last, last, [(str(price), "12345")], []))
+        seen = await until(feed, is_a(Desynced, symbol, cause=Cause.DRIFT), server)
+        verdicts = [event.verdict for event in seen if type(event) is Audited]
+        assert verdicts[-1] is Verdict.DIFFERING
+        await until(feed, is_a(Synced, symbol), server)
+        proves(case, feed, exchange)
 
 
 @each(lambda case: case.venue in {"kraken", "okx", "mexc", "hyperliquid", "coinbase"})

@@ -9,7 +9,7 @@ import pytest
 from booksync import keeping
 from booksync.budget import Budget
 from booksync.errors import MalformedMessage, TransportError
-from booksync.inputs import Closed, Opened, Subscribed
+from booksync.inputs import Closed, Compared, Opened, Subscribed
 from booksync.keeping import LIFE_PART, Keeper, spread
 from booksync.states import Cause
 from booksync.transport import Answer
@@ -409,6 +409,72 @@ def test_chance_moves_the_time_of_replacement():
         assert len(events(host)) == 2
 
     keep(script, FakeVenue(lifetime=1_000.0), kind=Late)
+
+
+def test_audit_opens_a_second_connection_until_the_host_is_done_with_it():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        audit = asyncio.create_task(keeper.audit(30.0))
+        await asyncio.sleep(1.0)
+        assert events(host)[1:] == [Opened(2, ("X", "Y"), succeeds=1, audits=True)]
+        keeper.link(2).drop(Cause.CLOSING)  # as the host does, once it has compared
+        await asyncio.sleep(1.0)
+        assert audit.done()
+        assert events(host)[2:] == [Closed(2, Cause.CLOSING, "closing")]
+        assert keeper.number == 1
+        assert keeper.link(2) is None
+
+    keep(script)
+
+
+def test_audit_has_an_end():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        audit = asyncio.create_task(keeper.audit(30.0))
+        await asyncio.sleep(29.0)
+        assert len(events(host)) == 2
+        await asyncio.sleep(2.0)
+        assert events(host)[2:] == [Compared("X"), Compared("Y")]
+        keeper.link(2).drop(Cause.CLOSING)
+        await audit
+
+    keep(script)
+
+
+def test_auditor_takes_the_place_of_a_connection_that_ends():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        audit = asyncio.create_task(keeper.audit(30.0))
+        await asyncio.sleep(1.0)
+        host.transport.streams[0].end()
+        await audit
+        await asyncio.sleep(60.0)
+        assert keeper.number == 2
+        assert len(host.transport.opened) == 2
+
+    keep(script)
+
+
+def test_connection_that_will_end_is_not_audited():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        keeper.rotate(1)
+        await keeper.audit(30.0)
+        await asyncio.sleep(40.0)
+        assert events(host)[1:] == [Opened(2, ("X", "Y"), succeeds=1)]
+
+    keep(script)
+
+
+def test_audit_that_cannot_connect_is_left_undone():
+    async def script(host, keeper):
+        await asyncio.sleep(100.0)
+        host.transport.errors = [TransportError("no")]
+        await keeper.audit(30.0)
+        assert len(events(host)) == 1
+        assert keeper.number == 1
+
+    keep(script)
 
 
 def test_announced_end_opens_another_connection_once():

@@ -30,6 +30,7 @@ MAY = {
     "edge": "book exact",
     "probing": "auditing book errors messages sync",
     "auditing": "book errors events exact messages",
+    "comparing": "auditing book events",
     "sync": "auditing book edge errors events messages policy queries states status",
     "venues": "errors messages",
     "arbitration": "auditing book events queries states status sync",
@@ -37,10 +38,13 @@ MAY = {
     "flight": "inputs recording",
     "shelf": "arbitration book events policy sync venues",
     "connection": "probing sync",
+    "succession": (
+        "arbitration auditing comparing connection events inputs shelf states sync"
+    ),
     "answering": "errors events inputs messages shelf sync venues",
     "engine": (
         "answering connection errors events inputs messages policy probing seeding "
-        "shelf states status sync venues"
+        "shelf states status succession sync venues"
     ),
     "recording": "errors inputs",
     "replaying": (
