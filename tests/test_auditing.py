@@ -308,6 +308,20 @@ def test_deltas_are_remembered_only_while_an_answer_is_awaited():
     assert near_the_edge(ring=8).remembers
 
 
+def test_nothing_is_brought_forward_over_deltas_that_were_not_remembered():
+    """What came between two answers is a hole, though both its ends were known."""
+    sync = near_the_edge()
+    sync.receive(delta(64, 65, [("93", "5")]), now=1.0)
+    sync.audit(Snapshot("X", 9, [("93", "NaN")], [], depth=10), now=1.5)
+    for n in range(65, 128):
+        sync.receive(delta(n, n + 1, [("92", str(n))]), now=40.0)
+    assert sync.remembers  # asked again, at 128
+    sync.receive(delta(128, 129, [("93", "6")]), now=40.0)
+    (event,) = sync.audit(below(64), now=41.0)
+    assert event.verdict is Verdict.INCONCLUSIVE
+    assert sync.live
+
+
 def test_policy_without_refresh_never_asks():
     sync = Synchronizer("X", Policy())
     sync.connected(now=0.0)

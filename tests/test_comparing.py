@@ -63,7 +63,8 @@ def test_books_that_stand_apart_are_compared_when_they_meet():
     assert delta(engine, 2, 10, 11) == []
     found = Audited("X", verdict=Verdict.MATCHED, sequence=12, compared=2)
     assert delta(engine, 2, 11, 12) == [found]
-    assert delta(engine, 2, 12, 13) == []  # once
+    assert delta(engine, 1, 12, 13) != []
+    assert delta(engine, 2, 12, 13) == []  # they meet again: compared once
 
 
 def test_books_that_never_meet_are_inconclusive_and_served_on():
@@ -95,6 +96,15 @@ def test_book_that_is_not_live_is_not_compared():
     engine.added("X")
     assert compare(engine) == []
     assert engine.take(inputs.Compared("Y"), 2.0) == []
+
+
+def test_line_that_is_not_live_is_waited_for():
+    engine = both()
+    delta(engine, 2, 11, 12)  # a gap: its book is withheld, at 10 as the other's
+    assert compare(engine) == []
+    engine.frame(2, say(snapshot(sequence=12)), 3.0)
+    (_, found) = delta(engine, 1, 10, 12, size="1")
+    assert (found.verdict, found.sequence) == (Verdict.MATCHED, 12)
 
 
 def test_symbol_that_was_removed_is_compared_no_more():

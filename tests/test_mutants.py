@@ -48,6 +48,13 @@ def test_every_kind_of_lie_is_told_once():
         assert len(changed) == 1, name
 
 
+def test_statement_that_sets_two_things_sets_neither_when_left_out():
+    source = "def f(self):\n    self.a = self.b = None\n"
+    (found,) = mutations(source)
+    assert found.name == "f: self.a = self.b = None -> left out"
+    assert found.source.endswith("self.a, self.b = (self.a, self.b)")
+
+
 def test_same_lie_twice_has_two_names():
     source = "def f():\n    return [1, 1]\n"
     assert [m.name for m in mutations(source)] == ["f: 1 -> 2", "f: 1 -> 2 (2)"]

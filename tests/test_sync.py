@@ -328,6 +328,13 @@ def test_end_of_input_settles_a_snapshot_that_waits():
     assert sync.settle(now=1.0) == []
 
 
+def test_snapshots_that_were_taken_and_those_that_were_late_are_counted():
+    sync = live(100)
+    assert sync.receive_snapshot(snapshot(50), now=5.1, request=1) == []
+    counts = sync.status().counts
+    assert (counts.requests, counts.snapshots, counts.late) == (1, 1, 1)
+
+
 def test_answer_to_an_earlier_request_is_refused():
     sync = live(100)
     sync.receive(delta(101, 102), now=5.0)

@@ -163,8 +163,11 @@ def _nothing(node: ast.AST) -> str:
     """Leave a statement out."""
     if isinstance(node, ast.AugAssign):
         node.value = ast.Constant(0)
-    elif isinstance(node, ast.Assign):
-        node.value = ast.parse(ast.unparse(node.targets[0]), mode="eval").body
+    elif isinstance(node, ast.Assign):  # of all that are set, each to itself
+        names = ",".join(ast.unparse(target) for target in node.targets)
+        (same,) = ast.parse(f"({names},) = ({names},)").body
+        assert isinstance(same, ast.Assign)
+        node.targets, node.value = same.targets, same.value
     elif isinstance(node, ast.Expr):
         node.value = ast.Constant(None)
     return "left out"
