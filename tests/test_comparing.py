@@ -107,6 +107,13 @@ def test_line_that_is_not_live_is_waited_for():
     assert (found.verdict, found.sequence) == (Verdict.MATCHED, 12)
 
 
+def test_heir_of_a_line_is_not_compared():
+    engine = both()
+    engine.take(inputs.Opened(3, ("X",), 1, 2), 1.0)
+    (event,) = compare(engine)
+    assert event.verdict is Verdict.MATCHED
+
+
 def test_symbol_that_was_removed_is_compared_no_more():
     engine = both()
     delta(engine, 1, 10, 12)
