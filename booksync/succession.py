@@ -78,7 +78,7 @@ class Succession:
         if self._heirs.pop(at.number, None) is None:
             return []
         outputs: list[Output] = []
-        for symbol, sync in at.books.items():
+        for symbol, sync in list(at.books.items()):
             if at.audits:
                 outputs += self._end(symbol, now)
             self._shelf.abandoned(symbol, sync, now)
@@ -144,6 +144,15 @@ class Succession:
             return []
         return self._give_up(at, Cause.CLOSING)
 
+    def _dismiss(self, symbol: str, now: float) -> None:
+        """An auditor has done its work for this book: late frames are no fault."""
+        for at in self._heirs.values():
+            sync = at.books.pop(symbol, None)
+            if sync is not None:
+                at.waiting.discard(symbol)
+                at.ended.add(symbol)
+                self._shelf.abandoned(symbol, sync, now)
+
     def _begin(self, symbol: str) -> None:
         self._comparisons[symbol] = Comparison(
             symbol,
@@ -169,7 +178,11 @@ class Succession:
         """End a comparison that could not be made so far."""
         comparison = self._comparisons.pop(symbol, None)
         arbiter = self._shelf.arbiters.get(symbol)
-        if comparison is None or arbiter is None or not arbiter.live:
+        if comparison is None or arbiter is None:
+            return []
+        if not arbiter.live:
+            if arbiter.auditing:
+                self._dismiss(symbol, now)
             return []
         found = comparison.end(arbiter.book.sequence)
         if found.verdict is Verdict.INCONCLUSIVE:
@@ -178,8 +191,8 @@ class Succession:
 
     def _concluded(self, arbiter: Arbiter, found: Audited, now: float) -> list[Output]:
         counts = arbiter.sync.counts
-        if arbiter.auditing:  # it has done its work for this book
-            self._shelf.abandoned(arbiter.symbol, arbiter.lines[-1], now)
+        if arbiter.auditing:
+            self._dismiss(arbiter.symbol, now)
         if found.verdict is Verdict.INCONCLUSIVE:
             counts.inconclusive += 1
             return [found]

@@ -19,7 +19,7 @@ from booksync.events import (
     Synced,
     Verdict,
 )
-from booksync.messages import Delta, Rejected, Snapshot, Subscribed
+from booksync.messages import Delta, Halted, Rejected, Resumed, Snapshot, Subscribed
 from booksync.states import Cause, Scope, State
 from booksync.sync import Synchronizer
 from booksync.venues.facts import Numbering
@@ -166,6 +166,16 @@ def test_auditor_is_kept_until_each_book_has_its_verdict():
     engine = auditing("X", "Y")
     assert told(engine.frame(2, bid(10, "1"), 6.0)) == [Audited]
     assert told(engine.frame(2, bid(10, "1", symbol="Y"), 6.0)) == [Audited, Reconnect]
+
+
+def test_what_an_auditor_says_of_a_book_it_has_judged_is_nobodys():
+    engine = auditing("X", "Y")
+    assert told(engine.frame(2, bid(10, "1"), 6.0)) == [Audited]
+    assert told(delta(engine, 1, 10, 11)) == [Changed]
+    for late in (Halted("X", "maintenance"), Resumed("X"), Delta("X", 10, 11, [], [])):
+        assert engine.frame(2, say(late), 7.0) == []
+    assert engine.books["X"].status().counts.received == 1
+    assert engine.counts.foreign == 0
 
 
 def test_status_knows_no_second_line_while_there_is_an_auditor():
