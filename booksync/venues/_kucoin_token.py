@@ -9,9 +9,10 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from booksync.errors import MalformedMessage
+from booksync.venues.base import Venue
 from booksync.venues.facts import Request
 
-__all__ = ["REQUEST", "Answer", "endpoint"]
+__all__ = ["REQUEST", "endpoint"]
 
 #: Public: it wants no key.
 REQUEST = Request(path="/api/v1/bullet-public", method="POST", weight=10)
@@ -37,7 +38,10 @@ class Answer(Struct):
     data: Bullet
 
 
-def endpoint(answer: Answer, base: str | None) -> str:
+ANSWER = Venue.decoder(Answer)
+
+
+def endpoint(answer: bytes | None, base: str | None) -> str:
     """
     Make ``<endpoint>?token=…&connectId=…``; the connection's id is made of the token.
 
@@ -45,10 +49,13 @@ def endpoint(answer: Answer, base: str | None) -> str:
         answer: To the request; its token is another each time.
         base: What the user put in the endpoint's place; ``None`` for what it names.
 
+    Raises:
+        MalformedMessage: If it is no answer, or names no endpoint.
+
     """
-    bullet = answer.data
+    bullet = Venue.decode(ANSWER, answer or b"").data
     if not bullet.instance_servers:
         raise MalformedMessage("the token came without a server")
-    own = bullet.instance_servers[0].endpoint if base is None else base
+    place = bullet.instance_servers[0].endpoint if base is None else base
     connection = zlib.crc32(bullet.token.encode())
-    return f"{own}?token={quote(bullet.token, safe='')}&connectId={connection}"
+    return f"{place}?token={quote(bullet.token, safe='')}&connectId={connection}"

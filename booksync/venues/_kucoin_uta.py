@@ -18,7 +18,7 @@ from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Snapshot
 from booksync.venues.base import UNREADABLE, Count
 
-__all__ = ["DEPTH", "LEVELS", "Push", "named", "read", "request"]
+__all__ = ["DEPTH", "LEVELS", "NANO", "Push", "named", "read", "request"]
 
 N = TypeVar("N")
 DEPTH = "increment@10ms"

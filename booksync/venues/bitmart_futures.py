@@ -144,16 +144,13 @@ class BitMartFutures(DeclaredVenue):
     heartbeat = Heartbeat(interval=10.0, silence=30.0)  # closed after 20 s idle
     WS_URL = "wss://openapi-ws-v2.bitmart.com/api?protocol=1.1"
     REST_URL = "https://api-cloud-v2.bitmart.com"
+    SESSION = Session
     PUSH, CONTROL, LISTING = Grouped, Control, Details
     LISTINGS = (Request(path="/contract/public/details"),)
     CASE = "upper"
     DEPTHS: ClassVar[tuple[int, ...]] = (5, 20, 50)
     default_depth = 50
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("100ms", "200ms")}
-
-    def session(self) -> Session:
-        """Groups of this connection."""
-        return Session()
 
     def request(
         self, operation: str, symbols: Sequence[str], number: int, now: float

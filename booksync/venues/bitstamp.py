@@ -92,6 +92,11 @@ class Session(Requests):
         super().__init__()
         self.last: dict[str, int] = {}
 
+    def missed(self, symbol: str | None) -> None:
+        """Forget the delta before the next one: anybody's, if it is not known whose."""
+        for name in concerned(self.last, symbol):
+            del self.last[name]
+
 
 class Bitstamp(DeclaredVenue):
     """Bitstamp spot and perpetuals."""
@@ -124,13 +129,10 @@ class Bitstamp(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=60.0)
     WS_URL = "wss://ws.bitstamp.net"
     REST_URL = "https://www.bitstamp.net"
+    SESSION = Session
     PUSH, CONTROL, BOOK, LISTING = Update, Control, Book, list[Listed]
     LISTINGS = (Request(path="/api/v2/trading-pairs-info/"),)
     CASE = "lower"  # btcusd, btcusd-perp; the venue confirms also what it has not
-
-    def session(self) -> Session:
-        """Times of this connection."""
-        return Session()
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
@@ -175,11 +177,6 @@ class Bitstamp(DeclaredVenue):
         if not event or (event == "data" and (symbol is not None or not channel)):
             raise MalformedMessage(problem, symbol)
         return ()  # a heartbeat's answer, another channel
-
-    def missed(self, session: Session, symbol: str | None) -> None:
-        """Forget the delta before the next one: anybody's, if it is not known whose."""
-        for name in concerned(session.last, symbol):
-            del session.last[name]
 
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /api/v2/order_book/btcusd/?group=1``: the whole book, by price."""

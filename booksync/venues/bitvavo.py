@@ -153,16 +153,13 @@ class Bitvavo(DeclaredVenue):
     heartbeat = Heartbeat(silence=75.0)  # protocol pings every 50 s
     WS_URL = "wss://ws.bitvavo.com/v2"
     REST_URL = "https://api.bitvavo.com"
+    SESSION = Session
     PUSH, WHOLE, CONTROL, LISTING = Event, Answer, Control, list[Market]
     LISTINGS = (Request(path="/v2/markets"),)
     CASE = "upper"
     STREAM_PATH = "/"  # part of it
     DEPTHS: ClassVar[tuple[int, ...]] = (10, 50, 100, 500, 1000)
     default_depth = 1000
-
-    def session(self) -> Session:
-        """Requests and numbering of this connection."""
-        return Session()
 
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float

@@ -15,15 +15,15 @@ another depth, which only a recording can hold, is called ``"500.XRPUSDT"``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues import _bybit_topics as topics
 from booksync.venues._bybit_numbers import Full, Loose
 from booksync.venues.base import Integer
 from booksync.venues.declared import DeclaredVenue, Operation, Requests, RestBook
@@ -43,8 +43,6 @@ __all__ = ["Bybit"]
 
 N = TypeVar("N")
 FULL_LEVELS = 10_000
-TOPIC = re.compile(r"orderbook\.(\d{1,5}|full)\.([^.\s]+)")
-NAMED = re.compile(r"orderbook\.[^\s,\]\"]+")
 
 
 class Data(Struct, Generic[N], gc=False):
@@ -118,24 +116,19 @@ class Listing(Struct):
     entries: list[Listed] = field(name="list")
 
 
-class Channel(NamedTuple):
-    """What a topic means here; ``name`` is empty for a topic that is not read."""
-
-    name: str
-    symbol: str
-    depth: int | None
-
-
 class Session(Requests):
-    """One connection: its requests, topics and last numbers."""
+    """One connection: its requests and last numbers."""
 
-    __slots__ = ("channels", "full", "loose")
+    __slots__ = ("full", "loose")
 
     def __init__(self) -> None:
         super().__init__()
-        self.channels: dict[str, Channel] = {}
         self.full = Full()
         self.loose = Loose()
+
+    def missed(self, symbol: str | None) -> None:
+        """Without strict ``u`` nothing else shows it: leave a hole."""
+        self.loose.skip(symbol)
 
 
 class Bybit(DeclaredVenue):
@@ -170,6 +163,7 @@ class Bybit(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=50.0)
     WS_URL = "wss://stream.bybit.com"
     REST_URL = "https://api.bybit.com"
+    SESSION = Session
     PUSH, CONTROL, BOOK, LISTING = Push, Control, BookAnswer, Answer[Listing]
     REST_BOOK = RestBook(
         path="/v5/market/full_orderbook", ending="/market/full_orderbook"
@@ -198,10 +192,6 @@ class Bybit(DeclaredVenue):
             new |= {"assurance": Assurance.ORDERED, "numbering": None}
         self.amend(**new)
 
-    def session(self) -> Session:
-        """Ids of this connection's requests, its topics and last numbers."""
-        return Session()
-
     def stream_url(self, base: str, answer: bytes | None = None) -> str:
         """One market a connection."""
         return f"{base}/v5/public/{self.options['market']}"
@@ -210,11 +200,8 @@ class Bybit(DeclaredVenue):
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
     ) -> object:
         """``{"req_id":"1","op":"subscribe","args":["orderbook.50.BTCUSDT"]}``."""
-        args = [self._topic(symbol) for symbol in symbols]
+        args = [topics.topic(symbol, self.keep) for symbol in symbols]
         return {"req_id": str(number), "op": operation, "args": args}
-
-    def _topic(self, symbol: str) -> str:
-        return f"orderbook.{'full' if self._full else self.depth}.{symbol}"
 
     def ping(self, session: Session, now: float) -> str:
         """JSON; the answer says ``"op":"ping"`` too."""
@@ -223,50 +210,33 @@ class Bybit(DeclaredVenue):
     def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
         """A snapshot or a delta of a topic that is read."""
         data = push.data
-        channel = session.channels.get(push.topic) or self._meet(push.topic, session)
-        if not channel.name:
+        channel = topics.channel(push.topic, self.keep)
+        name = channel.name
+        if not name:
             return ()
         if channel.symbol != data.s or data.u < 1 or data.seq < 0:
             reason = f"{data.s!r}, u={data.u}, seq={data.seq} on {push.topic!r}"
-            raise MalformedMessage(reason, channel.name)
+            raise MalformedMessage(reason, name)
         time = (push.cts or push.ts) / 1000 or None
         if self._full:
-            return session.full.read(channel.name, push.type, data, time)
+            return session.full.read(name, push.type, data, time)
         if push.type == "snapshot":
-            session.loose.begin(channel.name, data)
-            depth = channel.depth
-            return (Snapshot(channel.name, data.u, data.b, data.a, depth, time),)
+            session.loose.begin(name, data)
+            return (Snapshot(name, data.u, data.b, data.a, channel.depth, time),)
         if self._loose:
-            return (session.loose.delta(channel.name, data, time),)
+            return (session.loose.delta(name, data, time),)
         # "u == 1" in a delta is not documented: it follows nothing.
         first = data.u == 1
-        return (
-            Delta(channel.name, data.u - 1, data.u, data.b, data.a, time, reset=first),
-        )
-
-    def _meet(self, topic: str, session: Session) -> Channel:
-        """Say what a topic means, and remember it."""
-        found = TOPIC.fullmatch(topic)
-        channel = Channel("", "", None)
-        if found is not None and (found[1] == "full") == self._full:
-            depth = None if self._full else int(found[1])
-            symbol = found[2]
-            if depth == self.depth or depth is None:
-                channel = Channel(symbol, symbol, depth)
-            elif depth <= (self.keep or 0):
-                # A deeper book than is kept here would be cut: it is not read.
-                channel = Channel(f"{depth}.{symbol}", symbol, depth)
-        session.channels[topic] = channel
-        return channel
+        return (Delta(name, data.u - 1, data.u, data.b, data.a, time, reset=first),)
 
     def read_control(
         self, control: Control, session: Session, problem: str
     ) -> Sequence[Message]:
         """A broken book, a pong, an answer or an error."""
         if control.topic:
-            channel = self._meet(control.topic, session)
-            if channel.name:
-                raise MalformedMessage(problem, channel.name)
+            name = topics.channel(control.topic, self.keep).name
+            if name:
+                raise MalformedMessage(problem, name)
             return ()
         if control.op in {"ping", "pong"}:
             return ()
@@ -277,18 +247,8 @@ class Bybit(DeclaredVenue):
         operation, symbols = session.of(control.req_id)
         if operation == "unsubscribe":
             return ()
-        return (Rejected(self._refused(control.ret_msg, symbols), control.ret_msg),)
-
-    def missed(self, session: Session, symbol: str | None) -> None:
-        """Without strict ``u`` nothing else shows it: leave a hole."""
-        if self._loose:
-            session.loose.skip(symbol)
-
-    def _refused(self, reason: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        """Which of a request's symbols an error means; it names their topics."""
-        topics = set(NAMED.findall(reason))
-        named = tuple(name for name in symbols if self._topic(name) in topics)
-        return named or (symbols if len(symbols) == 1 else ())
+        reason = control.ret_msg
+        return (Rejected(topics.refused(reason, symbols, self.keep), reason),)
 
     def snapshot_request(self, symbol: str) -> Request:
         """``GET /v5/market/full_orderbook`` (``channel=full``)."""

@@ -168,13 +168,10 @@ class Coinbase(DeclaredVenue):
     heartbeat = Heartbeat(silence=15.0)
     WS_URL = "wss://advanced-trade-ws.coinbase.com"
     REST_URL = "https://api.coinbase.com"
+    SESSION = Session
     PUSH, CONTROL, LISTING = Update, Control, Products
     LISTINGS = (Request(path="/api/v3/brokerage/market/products"),)
     CASE = "upper"
-
-    def session(self) -> Session:
-        """Count of this connection."""
-        return Session()
 
     def greet(self, session: Session, now: float) -> list[str | bytes]:
         """A channel without updates is closed after 60 to 90 s, unless it beats."""

@@ -31,7 +31,7 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.venues.base import Instant
-from booksync.venues.declared import DeclaredVenue, Operation, Requests, concerned
+from booksync.venues.declared import Counted, DeclaredVenue, Operation
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -115,16 +115,14 @@ class Membership:
         return [*messages, Unsubscribed(gone)] if gone else messages
 
 
-class Session(Requests):
-    """Messages so far, by symbol, and what was asked for."""
+class Session(Counted):
+    """Messages so far, by symbol, and what was subscribed."""
 
-    __slots__ = ("members", "numbers", "wanted")
+    __slots__ = ("members",)
 
     def __init__(self) -> None:
         super().__init__()
         self.members = Membership()
-        self.numbers: dict[str, int] = {}
-        self.wanted: dict[str, None] = {}
 
 
 class CoinbaseExchange(DeclaredVenue):
@@ -156,20 +154,10 @@ class CoinbaseExchange(DeclaredVenue):
     heartbeat = Heartbeat(silence=15.0)
     WS_URL = "wss://ws-feed.exchange.coinbase.com"
     REST_URL = "https://api.exchange.coinbase.com"
+    SESSION = Session
     PUSH, WHOLE, CONTROL, LISTING = Update, Book, Control, list[Product]
     LISTINGS = (Request(path="/products"),)
     CASE = "upper"
-
-    def session(self) -> Session:
-        """Counters of this connection."""
-        return Session()
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """Remember whom an error in words may mean."""
-        session.wanted.update(dict.fromkeys(symbols))
-        return super().subscribe(symbols, session, now)
 
     def unsubscribe(
         self, symbols: Sequence[str], session: Session, now: float
@@ -189,11 +177,11 @@ class CoinbaseExchange(DeclaredVenue):
     def read_push(self, push: Update[Any], session: Session) -> Sequence[Message]:
         """Number a symbol's messages."""
         symbol, changes = push.product_id, push.changes
-        prev = session.numbers.get(symbol, 0)
-        session.numbers[symbol] = prev + 1
+        number = session.count(symbol)
         bids = [(price, size) for side, price, size in changes if side == "buy"]
         asks = [(price, size) for side, price, size in changes if side == "sell"]
-        return (Delta(symbol, prev, prev + 1, bids, asks, seconds(push.time)),)
+        time = seconds(push.time)
+        return (Delta(symbol, number - 1, number, bids, asks, time),)
 
     def whose(self, control: Control, session: Session) -> str | None:
         """A snapshot."""
@@ -202,7 +190,7 @@ class CoinbaseExchange(DeclaredVenue):
     def read_whole(self, whole: Book[Any], session: Session) -> Sequence[Message]:
         """It takes a number, too."""
         symbol, time = whole.product_id, seconds(whole.time)
-        number = session.numbers[symbol] = session.numbers.get(symbol, 0) + 1
+        number = session.count(symbol)
         return (Snapshot(symbol, number, whole.bids, whole.asks, time=time),)
 
     def read_control(
@@ -215,16 +203,11 @@ class CoinbaseExchange(DeclaredVenue):
         if control.type == "error":
             reason = ": ".join(filter(None, (control.message, control.reason)))
             words = reason.split()
-            named = tuple(name for name in session.wanted if name in words)
+            named = tuple(name for name in session.numbers if name in words)
             return (Rejected(named, reason),)
         if control.type in {"l2update", ""}:
             raise MalformedMessage(problem, control.product_id)
         return ()  # a heartbeat, another channel
-
-    def missed(self, session: Session, symbol: str | None) -> None:
-        """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name in concerned(session.numbers, symbol):
-            session.numbers[name] += 1
 
     def listed(self, answer: list[Product]) -> Iterable[Instrument]:
         """``quote_increment`` is the price step, ``base_increment`` the size step."""

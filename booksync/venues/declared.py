@@ -17,11 +17,20 @@ import msgspec
 from msgspec import Struct
 
 from booksync.errors import MalformedMessage, SubscriptionRejected
-from booksync.messages import Message, Rejected, Snapshot, Subscribed, Unsubscribed
+from booksync.messages import (
+    Halted,
+    Message,
+    Rejected,
+    Resumed,
+    Snapshot,
+    Subscribed,
+    Unsubscribed,
+)
 from booksync.venues.base import UNREADABLE, Venue
 from booksync.venues.facts import Instrument, Request
 
 __all__ = [
+    "Counted",
     "DeclaredVenue",
     "Operation",
     "Requests",
@@ -29,6 +38,7 @@ __all__ = [
     "Row",
     "acknowledged",
     "concerned",
+    "halts",
     "pairs",
     "step",
 ]
@@ -105,6 +115,40 @@ class Requests:
             return ()
         return (Rejected(symbols, reason, final=final or not symbols),)
 
+    def missed(self, symbol: str | None) -> None:
+        """Remember that a frame could not be read (``None``: nobody knows whose)."""
+
+
+class Counted(Requests):
+    """
+    The session of a venue without numbers: each symbol's messages are counted here.
+
+    One that cannot be read takes a number too: the next delta is a gap, not a guess.
+    """
+
+    __slots__ = ("numbers",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Symbol -> number of its last message; everybody's who was asked for.
+        self.numbers: dict[str, int] = {}
+
+    def add(self, operation: str, symbols: Sequence[str]) -> int:
+        """Count from here."""
+        for symbol in symbols:
+            self.numbers.setdefault(symbol, 0)
+        return super().add(operation, symbols)
+
+    def count(self, symbol: str) -> int:
+        """Give the next message of ``symbol`` its number."""
+        number = self.numbers[symbol] = self.numbers.get(symbol, 0) + 1
+        return number
+
+    def missed(self, symbol: str | None) -> None:
+        """Leave a hole: everybody's, if nobody knows whose."""
+        for name in concerned(self.numbers, symbol):
+            self.numbers[name] += 1
+
 
 def concerned(known: Collection[str], symbol: str | None) -> tuple[str, ...]:
     """Say whom an unreadable frame concerns: everybody, if nobody known is named."""
@@ -115,6 +159,13 @@ def acknowledged(operation: str, symbols: Sequence[str]) -> Message:
     """Make the message that ``operation`` was done."""
     done = Subscribed if operation == "subscribe" else Unsubscribed
     return done(tuple(symbols))
+
+
+def halts(symbols: Iterable[str], reason: str | None) -> Sequence[Message]:
+    """Say of each symbol that it is halted for ``reason``, or goes on if ``None``."""
+    if reason is None:
+        return [Resumed(symbol) for symbol in symbols]
+    return [Halted(symbol, reason) for symbol in symbols]
 
 
 class RestBook(Struct, frozen=True, kw_only=True):
@@ -155,6 +206,8 @@ class DeclaredVenue(Venue):
     PROBLEM: ClassVar[Any] = None
     #: Struct of the answer to an instrument request.
     LISTING: ClassVar[Any] = None
+    #: What a connection remembers.
+    SESSION: ClassVar[type[Requests]] = Requests
     #: The venue sends prices and sizes as JSON numbers, not as text.
     JSON_NUMBERS: ClassVar[bool] = False
     #: Where snapshots are asked for (``Source.REST``).
@@ -191,8 +244,8 @@ class DeclaredVenue(Venue):
     # -- requests -------------------------------------------------------------------
 
     def session(self) -> Any:
-        """Ids of this connection's requests."""
-        return Requests()
+        """Make a ``SESSION``."""
+        return self.SESSION()
 
     @classmethod
     def prepare(cls, symbol: str) -> str:
@@ -322,14 +375,8 @@ class DeclaredVenue(Venue):
         raise AssertionError
 
     def missed(self, session: Any, symbol: str | None) -> None:
-        """
-        Remember that a frame could not be read, where nothing else shows it.
-
-        Args:
-            session: The connection's memory.
-            symbol: Whose it was; ``None`` if nobody knows.
-
-        """
+        """Tell the session that a frame could not be read."""
+        session.missed(symbol)
 
     # -- REST -------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ On ``test_request`` the client must call ``public/test`` or is cut off.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -26,16 +27,15 @@ from booksync.errors import MalformedMessage
 from booksync.messages import (
     Closing,
     Delta,
-    Halted,
     Levels,
     Message,
     Rejected,
     Reply,
-    Resumed,
     Snapshot,
     Subscribed,
     Unsubscribed,
 )
+from booksync.venues import _deribit_state as platform
 from booksync.venues.base import Integer
 from booksync.venues.declared import DeclaredVenue, Operation, Requests
 from booksync.venues.facts import (
@@ -56,8 +56,9 @@ N = TypeVar("N")
 #: Raw without login, closed book, bad parameter.
 REFUSED = {13778, 13019, -32602}
 HEARTBEAT = 30
-#: ``book``, the instrument, the interval; grouped channels have more.
-CHANNEL_PARTS = 3
+#: The instrument and the interval; grouped channels have more.
+CHANNEL = re.compile(r"book\.([^.]*)\.[^.]*")
+EVERY = {"currency": "any", "expired": "false"}
 
 
 class Book(Struct, Generic[N], gc=False):
@@ -83,14 +84,6 @@ class Push(Struct, Generic[N]):
     """``{"jsonrpc":"2.0","method":"subscription","params":{…}}``."""
 
     params: Params[N]
-
-
-class State(Struct, frozen=True):
-    """``data`` of ``platform_state``."""
-
-    price_index: str = ""
-    locked: bool | None = None
-    maintenance: bool | None = None
 
 
 class AnyParams(Struct, frozen=True):
@@ -143,7 +136,7 @@ class Session(Requests):
         #: Symbols that had a snapshot, in order; whom a halt may concern.
         self.books: dict[str, None] = {}
 
-    def call(self, method: str, params: Mapping[str, Any]) -> str:
+    def call(self, method: str, **params: Any) -> str:
         """Make a request with the next id."""
         call = _call(self.add(method, ()), method, params)
         return msgspec.json.encode(call).decode()
@@ -185,14 +178,10 @@ class Deribit(DeclaredVenue):
     heartbeat = Heartbeat(silence=65.0)  # the venue's own, every 30 s, by greet
     WS_URL = "wss://www.deribit.com/ws/api/v2"
     REST_URL = "https://www.deribit.com/api/v2"
+    SESSION = Session
     PUSH, CONTROL, LISTING = Push, Control, Listing
     JSON_NUMBERS = True
-    LISTINGS = (
-        Request(
-            path="/public/get_instruments",
-            params={"currency": "any", "expired": "false"},
-        ),
-    )
+    LISTINGS = (Request(path="/public/get_instruments", params=EVERY),)
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "interval": ("100ms", "agg2"),
         "combos": ("no", "yes"),
@@ -202,18 +191,13 @@ class Deribit(DeclaredVenue):
         """Prices of combos may be negative."""
         super().setup()
         self._channels = self.decoder(list[str])
-        self._state = self.decoder(State)
         self.signed = self.options["combos"] == "yes"
-
-    def session(self) -> Session:
-        """Ids of this connection's requests, and its books."""
-        return Session()
 
     def greet(self, session: Session, now: float) -> list[str | bytes]:
         """Turn the venue's heartbeat on, and hear of locks and maintenance."""
         return [
-            session.call("set_heartbeat", {"interval": HEARTBEAT}),
-            session.call("subscribe", {"channels": ["platform_state"]}),
+            session.call("set_heartbeat", interval=HEARTBEAT),
+            session.call("subscribe", channels=[platform.CHANNEL]),
         ]
 
     def request(
@@ -230,8 +214,8 @@ class Deribit(DeclaredVenue):
         """A snapshot or a change."""
         channel, book = push.params.channel, push.params.data
         symbol, last, time = book.instrument_name, book.change_id, book.timestamp / 1000
-        parts = channel.split(".")
-        if len(parts) != CHANNEL_PARTS or parts[0] != "book" or parts[1] != symbol:
+        named = CHANNEL.fullmatch(channel)
+        if named is None or named[1] != symbol:
             raise MalformedMessage(f"{symbol!r} on the channel {channel!r}")
         if last < 0:
             raise MalformedMessage(f"change_id={last}", symbol)
@@ -259,9 +243,8 @@ class Deribit(DeclaredVenue):
     ) -> Sequence[Message]:
         """A heartbeat, a notice of the platform, an error or an answer."""
         if control.method == "heartbeat":
-            if control.params.type != "test_request":
-                return ()
-            return (Reply(session.call("test", {})),)
+            asked = control.params.type == "test_request"
+            return (Reply(session.call("test")),) if asked else ()
         if control.error is not None:
             reason, code = control.error.message, control.error.code
             if reason == "connection_too_slow":
@@ -293,18 +276,12 @@ class Deribit(DeclaredVenue):
     def _noticed(
         self, params: AnyParams, session: Session, problem: str
     ) -> Sequence[Message]:
-        parts = params.channel.split(".")
-        if parts[0] == "book" and len(parts) == CHANNEL_PARTS:
-            raise MalformedMessage(problem, parts[1])
-        if params.channel != "platform_state":
+        named = CHANNEL.fullmatch(params.channel)
+        if named is not None:
+            raise MalformedMessage(problem, named[1])
+        if params.channel != platform.CHANNEL:
             return ()
-        state: State = self.decode(self._state, bytes(params.data))
-        if state.maintenance is not None:
-            return _told(list(session.books), state.maintenance, "maintenance")
-        if state.locked is None:
-            return ()
-        concerned = [s for s in session.books if _index(s) == state.price_index]
-        return _told(concerned, state.locked, f"{state.price_index} is locked")
+        return platform.meaning(params.data, session.books)
 
     def listed(self, answer: Listing) -> Iterable[Instrument]:
         """``tick_size`` and ``min_trade_amount``."""
@@ -315,15 +292,3 @@ class Deribit(DeclaredVenue):
                 size_step=entry.min_trade_amount,
                 active=entry.is_active,
             )
-
-
-def _index(symbol: str) -> str:
-    """``BTC-PERPETUAL`` follows ``btc_usd``, ``SOL_USDC-PERPETUAL`` ``sol_usdc``."""
-    root = symbol.partition("-")[0].lower()
-    return root if "_" in root else f"{root}_usd"
-
-
-def _told(symbols: list[str], stopped: bool, reason: str) -> Sequence[Message]:  # noqa: FBT001
-    if stopped:
-        return [Halted(symbol, reason) for symbol in symbols]
-    return [Resumed(symbol) for symbol in symbols]

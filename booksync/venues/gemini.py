@@ -125,15 +125,12 @@ class Gemini(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=60.0)
     WS_URL = "wss://ws.gemini.com"
     REST_URL = "https://api.gemini.com"
+    SESSION = Session
     PUSH, CONTROL, LISTING = Update, Control, Listing
     LISTINGS = (Request(path="/v1/symbols/details/all"),)
     CASE = "lower"
     STREAM_PATH = "?snapshot=-1"  # whole books
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"speed": ("100ms", "1s")}
-
-    def session(self) -> Session:
-        """Ids and symbols of this connection."""
-        return Session()
 
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float

@@ -154,6 +154,7 @@ class Htx(DeclaredVenue):
     heartbeat = Heartbeat(silence=20.0)
     WS_URL = "wss://api.huobi.pro"
     REST_URL = "https://api.huobi.pro"
+    SESSION = Session
     PUSH, WHOLE, CONTROL, LISTING = Push, Answer, Control, Listing
     JSON_NUMBERS = True
     LISTINGS = (Request(path="/v1/settings/common/market-symbols"),)
@@ -168,10 +169,6 @@ class Htx(DeclaredVenue):
         super().setup()
         if self.options["truncate"] == "yes":
             self.keep = self.depth
-
-    def session(self) -> Session:
-        """Ids and topics of this connection."""
-        return Session()
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float

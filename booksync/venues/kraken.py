@@ -23,14 +23,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct, field
 
 from booksync.errors import MalformedMessage
-from booksync.messages import Delta, Halted, Message, Rejected, Resumed, Snapshot
+from booksync.messages import Delta, Message, Rejected, Snapshot
 from booksync.venues.base import Instant, Texts
 from booksync.venues.declared import (
+    Counted,
     DeclaredVenue,
     Operation,
-    Requests,
     acknowledged,
-    concerned,
+    halts,
     pairs,
     step,
 )
@@ -117,14 +117,13 @@ class Pairs(Struct):
     result: dict[str, Pair]
 
 
-class Session(Requests):
+class Session(Counted):
     """Messages so far, by symbol; whether the venue has stopped."""
 
-    __slots__ = ("numbers", "stopped")
+    __slots__ = ("stopped",)
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers: dict[str, int] = {}
         self.stopped = False
 
 
@@ -160,6 +159,7 @@ class Kraken(DeclaredVenue):
     heartbeat = Heartbeat(interval=30.0, silence=10.0)
     WS_URL = "wss://ws.kraken.com"
     REST_URL = "https://api.kraken.com"
+    SESSION = Session
     PUSH, CONTROL, LISTING = Update, Control, Pairs | list[Pair]
     LISTINGS = (Request(path="/0/public/AssetPairs"),)
     STREAM_PATH = "/v2"
@@ -171,18 +171,6 @@ class Kraken(DeclaredVenue):
         """Cut books to the subscribed depth."""
         super().setup()
         self.keep = self.depth
-
-    def session(self) -> Session:
-        """Counters of this connection."""
-        return Session()
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """Count each symbol's messages from here."""
-        for symbol in symbols:
-            session.numbers.setdefault(symbol, 0)
-        return super().subscribe(symbols, session, now)
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
@@ -204,13 +192,12 @@ class Kraken(DeclaredVenue):
 
     def _message(self, book: Book, session: Session, *, whole: bool) -> Message:
         symbol = book.symbol
-        prev = session.numbers.get(symbol, 0)
-        session.numbers[symbol] = prev + 1
+        number = session.count(symbol)
         time = book.timestamp.timestamp() if book.timestamp is not None else None
         bids, asks = pairs(book.bids), pairs(book.asks)
         if not whole:
-            return Delta(symbol, prev, prev + 1, bids, asks, time, book.checksum)
-        return Snapshot(symbol, prev + 1, bids, asks, self.depth, time, book.checksum)
+            return Delta(symbol, number - 1, number, bids, asks, time, book.checksum)
+        return Snapshot(symbol, number, bids, asks, self.depth, time, book.checksum)
 
     def read_control(
         self, control: Control, session: Session, problem: str
@@ -225,11 +212,6 @@ class Kraken(DeclaredVenue):
         if control.channel or control.method or control.flood is not None:
             return ()  # heartbeat, pong, another channel; "Exceeded msg rate"
         raise MalformedMessage("neither a book nor an answer")
-
-    def missed(self, session: Session, symbol: str | None) -> None:
-        """Leave a hole where a message could not be read: anybody's, if unknown."""
-        for name in concerned(session.numbers, symbol):
-            session.numbers[name] += 1
 
     def checksum(
         self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
@@ -290,9 +272,7 @@ def _status(system: str | None, session: Session) -> Sequence[Message]:
     if stopped == session.stopped:
         return ()
     session.stopped = stopped
-    if stopped:
-        return [Halted(symbol, "maintenance") for symbol in session.numbers]
-    return [Resumed(symbol) for symbol in session.numbers]
+    return halts(session.numbers, "maintenance" if stopped else None)
 
 
 def _answer(control: Control, session: Session) -> Sequence[Message]:

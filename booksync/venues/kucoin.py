@@ -52,7 +52,6 @@ N = TypeVar("N")
 UNKNOWN_SYMBOL = "900001"
 #: Subscription errors that repeating does not cure: bad topic, login, no such topic.
 REFUSED = {400, 403, 404, 406}
-NANO = 1_000_000_000
 LEVEL2 = re.compile(r"/(?:orderbook/level2(?:_(\d+))?|level2/(?:snapshot|depth(\d+)))$")
 
 
@@ -182,7 +181,6 @@ class Kucoin(DeclaredVenue):
     def setup(self) -> None:
         """``socket=uta`` is another stream, with its own snapshots."""
         super().setup()
-        self._token = self.decoder(token.Answer)
         self._uta = self.options["socket"] == "uta"
         if self._uta:
             self._push = self.decoder(uta.Push, self.text)
@@ -200,8 +198,7 @@ class Kucoin(DeclaredVenue):
         own = base == self.WS_URL
         if self._uta:
             return self.UTA_URL if own else base
-        found = self.decode(self._token, answer or b"")
-        return token.endpoint(found, None if own else base)
+        return token.endpoint(answer, None if own else base)
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
@@ -257,9 +254,10 @@ class Kucoin(DeclaredVenue):
     def read_book(self, book: Any, symbol: str, depth: int | None) -> Snapshot:
         """A market before its first trade has the sequence -1 or 0, and no level."""
         data: Book[Any] = book.data
-        time = data.time / 1000 or data.ts / NANO or None
-        sequence = max(data.sequence, 0)
-        return Snapshot(symbol, sequence, data.bids, data.asks, depth, time)
+        time = data.time / 1000 or data.ts / uta.NANO or None
+        return Snapshot(
+            symbol, max(data.sequence, 0), data.bids, data.asks, depth, time
+        )
 
     def unknown(self, problem: Problem) -> str | None:
         """Only that there is no such symbol is for good."""
@@ -291,8 +289,7 @@ class Kucoin(DeclaredVenue):
 
 def _levels(changes: list[tuple[Any, Any, int]]) -> Levels:
     """In order of their numbers, without those whose price is 0."""
-    if len(changes) > 1:
-        changes = sorted(changes, key=itemgetter(2))
+    changes = sorted(changes, key=itemgetter(2))
     return [(price, size) for price, size, _ in changes if not is_marker(price)]
 
 

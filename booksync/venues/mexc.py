@@ -145,6 +145,7 @@ class Mexc(DeclaredVenue):
     STREAM_PATH = "/ws"
     REST_BOOK = RestBook(path="/api/v3/depth", depth="limit", weight=3, ending="/depth")
     LISTINGS = (Request(path="/api/v3/exchangeInfo", weight=10),)
+    SESSION = Session
     PUSH = None  # is not JSON
     CONTROL, BOOK, PROBLEM, LISTING = Control, Book, Control, Listing
     CASE = "upper"
@@ -156,10 +157,6 @@ class Mexc(DeclaredVenue):
         """Fails here where ``protobuf`` is missing."""
         super().setup()
         self._wrapper, self._unreadable = messages()
-
-    def session(self) -> Session:
-        """What this connection asked."""
-        return Session()
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float

@@ -146,6 +146,7 @@ class Upbit(DeclaredVenue):
     heartbeat = Heartbeat(interval=30.0, silence=60.0)
     WS_URL = "wss://api.upbit.com/websocket/v1"
     REST_URL = "https://api.upbit.com"
+    SESSION = Session
     PUSH, CONTROL, LISTING = Book, Control, list[Market]
     JSON_NUMBERS = True
     LISTINGS = (Request(path="/v1/market/all"),)  # which gives no steps
@@ -157,10 +158,6 @@ class Upbit(DeclaredVenue):
         """A client that asked for long keys gets them."""
         super().setup()
         self._long = self.wire_decoder(LongBook)
-
-    def session(self) -> Session:
-        """Markets of this connection."""
-        return Session()
 
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float

@@ -10,10 +10,25 @@ import pytest
 from msgspec import Struct
 
 from booksync.errors import MalformedMessage, SubscriptionRejected
-from booksync.messages import Delta, Rejected, Snapshot, Subscribed, Unsubscribed
+from booksync.messages import (
+    Delta,
+    Halted,
+    Rejected,
+    Resumed,
+    Snapshot,
+    Subscribed,
+    Unsubscribed,
+)
 from booksync.venues import Instrument, Limits, Request
 from booksync.venues import declared as shared
-from booksync.venues.declared import DeclaredVenue, Requests, RestBook, step
+from booksync.venues.declared import (
+    Counted,
+    DeclaredVenue,
+    Requests,
+    RestBook,
+    halts,
+    step,
+)
 from tests.venues.test_base import FACTS
 
 N = TypeVar("N")
@@ -157,6 +172,37 @@ def test_requests_that_are_never_answered_are_forgotten(monkeypatch):
     assert session.of(1) == (None, ())
     assert session.of(2) == ("subscribe", ("B",))
     assert session.number == 3
+
+
+@pytest.mark.parametrize(
+    ("symbol", "other"),
+    [
+        pytest.param("A", 1, id="known"),
+        pytest.param("Z", 2, id="of nobody who was asked for"),
+        pytest.param(None, 2, id="unknown"),
+    ],
+)
+def test_message_that_cannot_be_read_takes_a_number(symbol, other):
+    session = Counted()
+    session.add("subscribe", ["A", "B"])
+    assert session.count("A") == 1
+    session.missed(symbol)
+    assert [session.count(name) for name in "ABC"] == [3, other, 1]
+
+
+def test_symbols_are_counted_from_their_first_subscription():
+    session = Counted()
+    session.add("subscribe", ["A"])
+    assert session.count("A") == 1
+    session.add("unsubscribe", ["A"])
+    session.add("subscribe", ["A"])
+    assert session.count("A") == 2
+    assert session.of(3) == ("subscribe", ("A",))
+
+
+def test_halt_has_a_reason_and_its_end_has_none():
+    assert halts(iter("AB"), "lock") == [Halted("A", "lock"), Halted("B", "lock")]
+    assert halts(["A"], None) == [Resumed("A")]
 
 
 # -- frames ----------------------------------------------------------------------------

@@ -57,7 +57,8 @@ ACK = '{"event":"subscribed","feed":"book","product_ids":["FI_ETHUSD_211231"]}'
 
 def parse(*frames: str | bytes, venue: KrakenFutures | None = None) -> list[Message]:
     venue = venue or KrakenFutures()
-    return [message for text in frames for message in venue.parse(text, None)]
+    session = venue.session()
+    return [message for text in frames for message in venue.parse(text, session)]
 
 
 def test_subscribe_and_unsubscribe_are_as_documented() -> None:
@@ -318,11 +319,12 @@ def test_the_capture_has_the_same_books_in_floats() -> None:
 @needs_captures
 def test_each_recorded_delta_follows_the_one_before() -> None:
     venue = KrakenFutures()
+    session = venue.session()
     heard: dict[str, list[Any]] = {}
     confirmed: list[str] = []
     for record in records(NAME):
         if record["dir"] == "in":
-            for message in venue.parse(frame(record), None):
+            for message in venue.parse(frame(record), session):
                 if isinstance(message, Subscribed):
                     confirmed += message.symbols
                     continue
