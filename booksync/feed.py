@@ -82,8 +82,9 @@ TURN = 256
 CHECKPOINT_EVERY = 300.0
 #: Deltas of each book remembered where books are audited.
 RING = 256
-#: Seconds in which the books of two connections may come to stand alike.
-AUDIT_PATIENCE = 30.0
+#: Seconds in which the books of two connections may come to stand alike, at least and
+#: at most.
+PATIENCE = (3.0, 30.0)
 #: Attempts to reach a venue that never answered, before the caller is told.
 FIRST_ATTEMPTS = 3
 
@@ -356,7 +357,7 @@ class Feed:
             for one in of:
                 await asyncio.sleep(every / len(of))
                 if isinstance(one, Keeper):
-                    await one.audit(min(every, AUDIT_PATIENCE))
+                    await one.audit(min(max(every, PATIENCE[0]), PATIENCE[1]))
                 else:
                     self._compare(one)
 
