@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from booksync.probing import Prober
+from booksync.probing import RARELY, UNUSUAL, Prober
 from booksync.sync import Synchronizer
 
 __all__ = ["Connection"]
@@ -37,9 +38,16 @@ class Pace:
         self.heard = now
         self.count += 1
 
-    def patience(self) -> float | None:
+    def usual(self) -> float | None:
+        """Seconds of a usual pause; ``None`` while the pace is not known."""
+        lived = self.heard - self.opened
+        if self.count < KNOWN_FRAMES or lived < KNOWN_SECONDS:
+            return None
+        return lived / self.count
+
+    def patience(self) -> float:
         """
-        Seconds of silence that are no wonder; ``None`` while the pace is not known.
+        Seconds of silence that are no wonder; infinite while the pace is not known.
 
         An active connection that falls silent is dead long before a quiet one may be
         called so: what counts is its own pace, and the longest pause it made lately.
@@ -47,11 +55,10 @@ class Pace:
         if self.heard - self.paused_since > PAUSES:
             self.paused_since = self.heard
             self.previous, self.longest = self.longest, 0.0
-        lived = self.heard - self.opened
-        if self.count < KNOWN_FRAMES or lived < KNOWN_SECONDS:
-            return None
-        usual = 20 * lived / self.count
-        return max(STALL, usual, 2 * max(self.longest, self.previous))
+        usual = self.usual()
+        if usual is None:
+            return math.inf
+        return max(STALL, 20 * usual, 2 * max(self.longest, self.previous))
 
 
 class Connection:
@@ -74,6 +81,7 @@ class Connection:
         "session",
         "strangers",
         "succeeds",
+        "vouched",
         "waiting",
     )
 
@@ -84,6 +92,8 @@ class Connection:
         #: Of all frames, and of those with a message for a book: heartbeats may go on
         #: where nothing else does.
         self.pulse, self.data = Pace(now), Pace(now)
+        #: When the venue itself last said that there was nothing to hear.
+        self.vouched = now
         #: Messages for symbols that were not subscribed here.
         self.strangers = 0
         self.books: dict[str, Synchronizer] = {}
@@ -109,15 +119,45 @@ class Connection:
         """Forget the pace: the connection carries less from now on."""
         self.pulse, self.data = Pace(now), Pace(now)
 
-    def silent_at(self, limit: float) -> float:
+    def silent_at(self, limit: float, *, hard: bool) -> float:
         """
         Say when this connection is dead if nothing is heard until then.
 
+        A venue that vouches for the silence (:meth:`ask_at`) gives it more time.
+
         Args:
             limit: Seconds of silence after which any connection is.
+            hard: Nothing puts that off: frames come, however quiet the market is.
 
         """
-        pulse = self.pulse.patience()
-        ends = self.pulse.heard + (limit if pulse is None else min(limit, pulse))
-        data = self.data.patience()
-        return ends if data is None else min(ends, self.data.heard + data)
+        quiet = 2 * self._quiet()
+        pulse, data = max(self.pulse.heard, self.vouched), self.data.patience()
+        ends = min(
+            pulse + max(self.pulse.patience(), quiet),
+            max(self.data.heard, self.vouched) + max(data, quiet),
+        )
+        if hard:
+            return min(ends, self.pulse.heard + limit)
+        return min(ends, pulse + max(limit, quiet))
+
+    def ask_at(self, limit: float) -> float:
+        """
+        Say when the venue is to be asked whether there is anything to hear.
+
+        In time for an answer before :meth:`silent_at`; and the longer it has been
+        quiet, the later again.
+
+        Args:
+            limit: Seconds of silence after which any connection is dead.
+
+        """
+        if self.prober is None or self.ack_at is not None:
+            return math.inf
+        usual = self.data.usual()
+        wait = limit / 2 if usual is None else max(self.prober.after, UNUSUAL * usual)
+        heard = max(self.data.heard, self.vouched)
+        return max(heard + max(wait, self._quiet()), self.prober.pressed_at + wait)
+
+    def _quiet(self) -> float:
+        """Seconds for which the venue says that there was nothing to hear."""
+        return min(RARELY, max(0.0, self.vouched - self.data.heard))

@@ -72,8 +72,9 @@ SYMBOL = 64
 PATIENCE = 1.5
 #: Part of the known window that must be left ahead of the best price.
 REFRESH = 0.5
-#: Seconds after which a book that was active may be called quiet.
-PROBE_AFTER = 2.0
+#: Seconds after which a book that was active may be called quiet: an answer, and what
+#: is still on its way, must fit into three seconds.
+PROBE_AFTER = 1.0
 
 
 def policy_of(venue: Venue, **overrides: Any) -> Policy:  # noqa: ANN401
@@ -145,6 +146,9 @@ class Engine:
         self.venue = venue
         self.policy = policy or policy_of(venue)
         self.silence = venue.heartbeat.silence if silence is None else silence
+        #: Silence for so long is a fault, however quiet the market is: the user says
+        #: so, or the venue answers our pings by frames.
+        self._hard = silence is not None or venue.heartbeat.interval is not None
         self.shelf = Shelf(venue, self.policy, lines=lines, keep_last=keep_last)
         #: What is served, by symbol.
         self.books = self.shelf.served
@@ -282,7 +286,8 @@ class Engine:
         due = [] if first is None else [first]
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
-                due.append(at_.silent_at(self.silence))
+                due.append(at_.silent_at(self.silence, hard=self._hard))
+                due.append(at_.ask_at(self.silence))
                 if at_.prober is not None and at_.ack_at is None:
                     due.append(at_.prober.deadline())
             if at_.ack_at is not None:
@@ -304,21 +309,31 @@ class Engine:
     def _listen(self, at: Connection, now: float) -> list[Output]:
         """Give up a connection that is silent for too long; ask about a quiet one."""
         prober = at.prober
-        silent = now >= at.silent_at(self.silence)
+        silent = now >= at.silent_at(self.silence, hard=self._hard)
         if not silent and (prober is None or not prober.dead(at.books, now)):
-            symbol = None if prober is None else prober.look(at.books, now)
-            return [] if symbol is None else [Check(symbol, probe=True)]
+            return [] if prober is None else self._doubt(at, prober, now)
         outputs: list[Output] = []
         for sync in at.books.values():
             outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
         return [*outputs, *self._give_up(at, Cause.SILENT)]
+
+    def _doubt(self, at: Connection, prober: Prober, now: float) -> list[Output]:
+        """Ask about what is silent for unusually long."""
+        asked: list[str] = []
+        if now >= at.ask_at(self.silence):
+            asked += prober.press(at.books, now, at.data.heard)
+        symbol = prober.look(at.books, now)
+        if symbol is not None:
+            asked.append(symbol)
+        return [Check(symbol, probe=True) for symbol in asked]
 
     def _probed(self, snapshot: Snapshot, now: float) -> None:
         """Tell every line of the symbol what the venue has."""
         for at in self.connections.values():
             sync = at.books.get(snapshot.symbol)
             if sync is not None and at.prober is not None:
-                at.prober.answered(sync, snapshot, now)
+                quiet = at.prober.answered(sync, snapshot, now)
+                at.vouched = now if quiet else at.vouched
 
     # -- inputs -----------------------------------------------------------------------
 

@@ -69,8 +69,8 @@ class Policy(Struct, frozen=True, kw_only=True):
             live book, and widens the window. ``None``: never.
         refresh_pause: Seconds between two such questions, at least.
         probe_after: Seconds without a delta after which the venue is asked whether a
-            book that was active is quiet, or its line dead; longer where its own pace
-            is slow. ``None``: never.
+            book that was active, or a whole connection, is quiet, or its line dead;
+            longer where its own pace is slow. ``None``: never.
         old_snapshots: Snapshots in a row that are older than the buffer, after which
             the buffer is given up: the numbers started again.
         retry_min: Seconds before the second attempt at a snapshot; doubles.
