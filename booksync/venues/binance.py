@@ -179,15 +179,19 @@ class Binance(DeclaredVenue):
         return {"method": operation.upper(), "params": params, "id": number}
 
     def read_push(self, push: Any, session: Requests) -> Sequence[Message]:
-        """The range ``[U, u]`` is contiguous per symbol."""
+        """An update of a combined stream."""
         data: Update[Any] = push.data
-        symbol, first, last = data.s, data.U, data.u
+        symbol, time = data.s, data.E / 1000 or None
         if symbol_of(push.stream) != symbol:
             raise MalformedMessage(f"{symbol!r} on the stream {push.stream!r}")
-        if not 0 < first <= last:
-            raise MalformedMessage(f"U={first}, u={last}", symbol)
-        time = data.E / 1000 if data.E else None
-        return (Delta(symbol, first - 1, last, data.b, data.a, time),)
+        prev = self.previous(data)
+        return (Delta(symbol, prev, data.u, data.b, data.a, time),)
+
+    def previous(self, data: Update[Any]) -> int:
+        """Give the number of the change before: the range ``[U, u]`` has no hole."""
+        if not 0 < data.U <= data.u:
+            raise MalformedMessage(f"U={data.U}, u={data.u}", data.s)
+        return data.U - 1
 
     def parse_control(
         self, frame: str | bytes, session: Requests, problem: str

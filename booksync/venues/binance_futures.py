@@ -11,15 +11,14 @@ rejects a snapshot that stands exactly at ``pu``, as 8 of 14 recorded ones did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
 
 from booksync.errors import MalformedMessage
-from booksync.messages import Delta, Message
-from booksync.venues.binance import Binance, symbol_of
-from booksync.venues.declared import Requests, RestBook
+from booksync.venues.binance import Binance, Update
+from booksync.venues.declared import RestBook
 from booksync.venues.facts import Assurance, Request
 
 __all__ = ["BinanceCoinM", "BinanceUsdM"]
@@ -51,16 +50,11 @@ class BinanceUsdM(Binance):
     LISTINGS = (Request(path="/fapi/v1/exchangeInfo", weight=20),)
     STREAM_PATH = "/public/stream"  # a book on another route stays silent
 
-    def read_push(self, push: Any, session: Requests) -> Sequence[Message]:
+    def previous(self, data: Update[Any]) -> int:
         """``pu`` is the previous delta's ``u``; between them are holes."""
-        data = push.data
-        symbol, prev, last = data.s, data.pu, data.u
-        if symbol_of(push.stream) != symbol:
-            raise MalformedMessage(f"{symbol!r} on the stream {push.stream!r}")
-        if not prev < last:
-            raise MalformedMessage(f"pu={prev}, u={last}", symbol)
-        time = data.E / 1000 if data.E else None
-        return (Delta(symbol, prev, last, data.b, data.a, time),)
+        if not data.pu < data.u:
+            raise MalformedMessage(f"pu={data.pu}, u={data.u}", data.s)
+        return data.pu
 
 
 class BinanceCoinM(BinanceUsdM):
