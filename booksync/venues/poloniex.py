@@ -44,6 +44,7 @@ from booksync.venues.facts import (
 __all__ = ["Poloniex"]
 
 N = TypeVar("N")
+R = TypeVar("R")
 CHANNEL = "book_lv2"
 LEVELS = 20
 
@@ -70,20 +71,16 @@ class Futures(Struct, Generic[N], gc=False):
     ts: Integer = 0
 
 
-class SpotFrame(Struct, Generic[N], gc=False):
+class Frame(Struct, Generic[R], gc=False):
     """``{"channel":"book_lv2","data":[{…}],"action":"update"}``."""
 
     channel: str
     action: str
-    data: list[Spot[N]]
+    data: list[R]
 
 
-class FuturesFrame(Struct, Generic[N], gc=False):
-    """The same of the v3 futures."""
-
-    channel: str
-    action: str
-    data: list[Futures[N]]
+SpotFrame = Frame[Spot[N]]
+FuturesFrame = Frame[Futures[N]]
 
 
 class Named(Struct):
