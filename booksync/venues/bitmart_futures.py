@@ -108,16 +108,6 @@ class Details(Struct):
     data: Contracts
 
 
-class Session(Requests):
-    """Groups seen on one connection, with the symbol that each one carries."""
-
-    __slots__ = ("groups",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.groups: dict[str, str] = {}
-
-
 class BitMartFutures(DeclaredVenue):
     """BitMart perpetuals; sizes in contracts."""
 
@@ -144,7 +134,6 @@ class BitMartFutures(DeclaredVenue):
     heartbeat = Heartbeat(interval=10.0, silence=30.0)  # closed after 20 s idle
     WS_URL = "wss://openapi-ws-v2.bitmart.com/api?protocol=1.1"
     REST_URL = "https://api-cloud-v2.bitmart.com"
-    SESSION = Session
     PUSH, CONTROL, LISTING = Grouped, Control, Details
     LISTINGS = (Request(path="/contract/public/details"),)
     CASE = "upper"
@@ -160,22 +149,20 @@ class BitMartFutures(DeclaredVenue):
         args = [f"{CHANNEL}{self.depth}:{symbol}@{speed}" for symbol in symbols]
         return {"action": operation, "args": args}
 
-    def snapshot_frame(self, symbol: str, session: Session, now: float) -> str:
+    def snapshot_frame(self, symbol: str, session: Requests, now: float) -> str:
         """The same with ``request``; the answer is a snapshot on the same group."""
         request = self.request("request", (symbol,), 0, now)
         return msgspec.json.encode(request).decode()
 
-    def ping(self, session: Session, now: float) -> str:
+    def ping(self, session: Requests, now: float) -> str:
         """JSON: the text ``ping`` is refused."""
         return '{"action":"ping"}'
 
-    def read_push(self, push: Grouped[Any], session: Session) -> Sequence[Message]:
+    def read_push(self, push: Grouped[Any], session: Requests) -> Sequence[Message]:
         """A group carries one symbol."""
         book, group = push.data, push.group
-        if session.groups.get(group) != book.symbol:
-            if not group.startswith(CHANNEL) or _symbol(group) != book.symbol:
-                raise MalformedMessage(f"{book.symbol!r} in the group {group!r}")
-            session.groups[group] = book.symbol
+        if not group.startswith(CHANNEL) or _symbol(group) != book.symbol:
+            raise MalformedMessage(f"{book.symbol!r} in the group {group!r}")
         version, symbol = book.version, book.symbol
         bids, asks = pairs(book.bids), pairs(book.asks)
         time = book.ms_t / 1000 if book.ms_t else None
@@ -184,7 +171,7 @@ class BitMartFutures(DeclaredVenue):
         return (Delta(symbol, version - 1, version, bids, asks, time),)
 
     def read_control(
-        self, control: Control, session: Session, problem: str
+        self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
         """One answer a topic; a refusal may name it only in the request it repeats."""
         if not control.action and control.group.startswith(CHANNEL):

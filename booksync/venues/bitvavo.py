@@ -125,6 +125,12 @@ class Session(Requests):
         #: Market -> what its restarts add to its numbers.
         self.restarts: dict[str, int] = {}
 
+    def add(self, operation: str, symbols: Sequence[str]) -> int:
+        """Answers come in the order of the requests, and name nobody."""
+        if operation == "unsubscribe":
+            self.ending.append(tuple(symbols))
+        return super().add(operation, symbols)
+
 
 class Bitvavo(DeclaredVenue):
     """Bitvavo spot."""
@@ -160,15 +166,6 @@ class Bitvavo(DeclaredVenue):
     STREAM_PATH = "/"  # part of it
     DEPTHS: ClassVar[tuple[int, ...]] = (10, 50, 100, 500, 1000)
     default_depth = 1000
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """Answers come in the order of the requests, and name nobody."""
-        size = self.limits.symbols_per_frame
-        starts = range(0, len(symbols), size)
-        session.ending += [tuple(symbols[at : at + size]) for at in starts]
-        return super().unsubscribe(symbols, session, now)
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float

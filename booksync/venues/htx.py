@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
@@ -45,7 +46,7 @@ from booksync.venues.facts import (
     Source,
 )
 
-__all__ = ["Htx", "Session"]
+__all__ = ["Htx"]
 
 N = TypeVar("N")
 TOPIC = re.compile(r"market\.([a-z0-9]+)\.mbp\.(\d{1,4})")
@@ -115,17 +116,6 @@ class Listing(Struct):
     data: list[Market]
 
 
-class Session(Requests):
-    """The requests of one connection, and its topics."""
-
-    __slots__ = ("topics",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        #: Topic -> symbol and levels.
-        self.topics: dict[str, tuple[str, int]] = {}
-
-
 class Htx(DeclaredVenue):
     """HTX spot."""
 
@@ -154,7 +144,6 @@ class Htx(DeclaredVenue):
     heartbeat = Heartbeat(silence=20.0)
     WS_URL = "wss://api.huobi.pro"
     REST_URL = "https://api.huobi.pro"
-    SESSION = Session
     PUSH, WHOLE, CONTROL, LISTING = Push, Answer, Control, Listing
     JSON_NUMBERS = True
     LISTINGS = (Request(path="/v1/settings/common/market-symbols"),)
@@ -181,20 +170,20 @@ class Htx(DeclaredVenue):
     def _topic(self, symbol: str) -> str:
         return f"market.{symbol}.mbp.{self.depth}"
 
-    def snapshot_frame(self, symbol: str, session: Session, now: float) -> str:
+    def snapshot_frame(self, symbol: str, session: Requests, now: float) -> str:
         """``{"req":"market.btcusdt.mbp.150","id":"2"}``."""
         number = session.add("snapshot", [symbol])
         return f'{{"req":"{self._topic(symbol)}","id":"{number}"}}'
 
-    def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
+    def parse(self, frame: str | bytes, session: Requests) -> Sequence[Message]:
         """Read a frame, packed or not."""
         if isinstance(frame, bytes):
             frame = bounded_gunzip(frame, self.limits.frame_bytes)
         return super().parse(frame, session)
 
-    def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
+    def read_push(self, push: Push[Any], session: Requests) -> Sequence[Message]:
         """``prevSeqNum`` is the number of the change before."""
-        symbol, _ = _topic(push.ch, session)
+        symbol, _ = _topic(push.ch)
         if not symbol:
             return ()
         tick = push.tick
@@ -205,37 +194,37 @@ class Htx(DeclaredVenue):
         return (Delta(symbol, prev, last, bids, asks, push.ts / 1000 or None),)
 
     def read_control(
-        self, control: Control, session: Session, problem: str
+        self, control: Control, session: Requests, problem: str
     ) -> Sequence[Message]:
         """A ping, an acknowledgement or an error."""
         if control.ping is not None:
             return (Reply(f'{{"pong":{control.ping}}}'),)
         if control.status == "error":
             return self._refused(control, session)
-        symbol, _ = _topic(control.subbed or control.unsubbed, session)
+        symbol, _ = _topic(control.subbed or control.unsubbed)
         if symbol:
             operation = "subscribe" if control.subbed else "unsubscribe"
             return (acknowledged(operation, [symbol]),)
-        symbol, _ = _topic(control.ch, session)
+        symbol, _ = _topic(control.ch)
         if symbol:
             raise MalformedMessage(problem, symbol)
         return ()  # another channel
 
-    def whose(self, control: Control, session: Session) -> str | None:
+    def whose(self, control: Control, session: Requests) -> str | None:
         """An answer without error; one about another topic is nobody's."""
         if not control.rep or control.status == "error":
             return None
-        return _topic(control.rep, session)[0] or None
+        return _topic(control.rep)[0] or None
 
-    def read_whole(self, whole: Answer[Any], session: Session) -> Sequence[Message]:
+    def read_whole(self, whole: Answer[Any], session: Requests) -> Sequence[Message]:
         """``data`` may be null: not yet; the engine asks again in its own time."""
         book, time = whole.data, whole.ts / 1000 or None
         if book is None:
             return ()
-        symbol, depth = _topic(whole.rep, session)
+        symbol, depth = _topic(whole.rep)
         return (Snapshot(symbol, book.seq_num, book.bids, book.asks, depth, time),)
 
-    def _refused(self, control: Control, session: Session) -> Sequence[Message]:
+    def _refused(self, control: Control, session: Requests) -> Sequence[Message]:
         """A bad request stays bad; after other errors a new connection tries again."""
         reason = f"{control.text} ({control.code})"
         if control.code.startswith(("bad", "invalid")):
@@ -259,11 +248,8 @@ def _side(levels: Any) -> Levels:
     return levels if isinstance(levels, list) else []
 
 
-def _topic(topic: str, session: Session) -> tuple[str, int]:
+@lru_cache(maxsize=4096)
+def _topic(topic: str) -> tuple[str, int]:
     """``market.btcusdt.mbp.150`` → ``("btcusdt", 150)``; no symbol for another one."""
-    known = session.topics.get(topic)
-    if known is None:
-        found = TOPIC.fullmatch(topic)
-        known = (found[1], int(found[2])) if found else ("", 0)
-        session.topics[topic] = known
-    return known
+    found = TOPIC.fullmatch(topic)
+    return (found[1], int(found[2])) if found else ("", 0)
