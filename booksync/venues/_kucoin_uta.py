@@ -17,12 +17,15 @@ from msgspec import Struct
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Snapshot
 from booksync.venues.base import UNREADABLE, Count
+from booksync.venues.facts import Source
 
-__all__ = ["DEPTH", "LEVELS", "NANO", "Push", "named", "read", "request"]
+__all__ = ["DEPTH", "FACTS", "NANO", "Push", "named", "read", "request"]
 
 N = TypeVar("N")
 DEPTH = "increment@10ms"
 LEVELS = 500
+#: What differs from the classic socket.
+FACTS = {"source": Source.STREAM, "levels": LEVELS, "verified": ""}
 NANO = 1_000_000_000
 
 

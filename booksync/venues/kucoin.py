@@ -185,9 +185,7 @@ class Kucoin(DeclaredVenue):
         if self._uta:
             self._push = self.decoder(uta.Push, self.text)
             self.symbols_per_frame = 1
-            resync = Resync(self.options["resync"])
-            source, levels = Source.STREAM, uta.LEVELS
-            self.amend(source=source, resync=resync, levels=levels, verified="")
+            self.amend(resync=Resync(self.options["resync"]), **uta.FACTS)
 
     def handshake(self) -> Request | None:
         """Each classic connection needs a token."""
@@ -255,9 +253,8 @@ class Kucoin(DeclaredVenue):
         """A market before its first trade has the sequence -1 or 0, and no level."""
         data: Book[Any] = book.data
         time = data.time / 1000 or data.ts / uta.NANO or None
-        return Snapshot(
-            symbol, max(data.sequence, 0), data.bids, data.asks, depth, time
-        )
+        sequence = max(data.sequence, 0)
+        return Snapshot(symbol, sequence, data.bids, data.asks, depth, time)
 
     def unknown(self, problem: Problem) -> str | None:
         """Only that there is no such symbol is for good."""

@@ -335,7 +335,7 @@ def test_entry_point_that_cannot_be_imported_harms_nobody_else(broken, monkeypat
 
 FILES = sorted(Path(venues.__file__).parent.glob("*.py"))
 #: "About 150": what a venue does, without what it documents, imports and declares.
-MOST, USUAL = 180, 150
+MOST, USUAL = 169, 150
 SHARED = {"base", "declared", "facts", "__init__"}
 
 
@@ -369,4 +369,4 @@ def test_venue_file_is_small(path):
 def test_venue_files_are_small_as_a_rule():
     sizes = [own_lines(path) for path in FILES if path.stem not in SHARED]
     assert len(sizes) > 30
-    assert sum(size > USUAL for size in sizes) <= len(sizes) / 3
+    assert sum(size > USUAL for size in sizes) <= 3
