@@ -15,6 +15,8 @@ A sequence gap is not here: it is an event, not an error.
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
 __all__ = [
     "BookNotLive",
     "BookSyncError",
@@ -25,10 +27,13 @@ __all__ = [
     "TransportError",
     "VenueError",
     "legible",
+    "redacted",
 ]
 
 #: Characters of a venue's words that are passed on.
 WORDS = 500
+#: Query parameters whose values never reach a recording or a log.
+SECRETS = {"token", "apikey", "api_key", "signature", "sign", "passphrase", "connectid"}
 
 
 def legible(words: str) -> str:
@@ -39,6 +44,30 @@ def legible(words: str) -> str:
     'no?[31m such?symbol'
     """
     return "".join(c if c.isprintable() else "?" for c in words[:WORDS])
+
+
+def redacted(url: str) -> str:
+    """
+    Hide the secrets of a URL: user info and the values of known parameters.
+
+    >>> redacted("wss://user:pass@host/ws?token=abc&symbol=X")
+    'wss://host/ws?token=REDACTED&symbol=X'
+
+    What is no URL loses whatever might be one of these.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("?")[0].rpartition("@")[2]
+    query = parts.query
+    if query:
+        pairs = parse_qsl(query, keep_blank_values=True)
+        if any(key.lower() in SECRETS for key, _ in pairs):
+            query = urlencode(
+                [(k, "REDACTED" if k.lower() in SECRETS else v) for k, v in pairs]
+            )
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
 
 class BookSyncError(Exception):

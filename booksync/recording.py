@@ -17,40 +17,18 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from booksync.errors import ConfigurationError, RecordingError
+from booksync.errors import ConfigurationError, RecordingError, redacted
 from booksync.inputs import Answered, Input, Seed
 
-__all__ = ["FORMAT", "Recorder", "Recording", "frame_of", "redacted"]
+__all__ = ["FORMAT", "Recorder", "Recording", "frame_of"]
 
 #: Version of the format, in the first line.
 FORMAT = 1
 #: Longest line read from a recording, in characters.
 MAX_LINE = 64 * 1024 * 1024
-#: Query parameters whose values never reach a recording or a log.
-SECRETS = {"token", "apikey", "api_key", "signature", "sign", "passphrase", "connectid"}
-
-
-def redacted(url: str) -> str:
-    """
-    Hide the secrets of a URL: user info and the values of known parameters.
-
-    >>> redacted("wss://user:pass@host/ws?token=abc&symbol=X")
-    'wss://host/ws?token=REDACTED&symbol=X'
-    """
-    parts = urlsplit(url)
-    query = parts.query
-    if query:
-        pairs = parse_qsl(query, keep_blank_values=True)
-        if any(key.lower() in SECRETS for key, _ in pairs):
-            query = urlencode(
-                [(k, "REDACTED" if k.lower() in SECRETS else v) for k, v in pairs]
-            )
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
 
 def _open(path: Path, mode: str) -> IO[bytes]:

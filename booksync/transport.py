@@ -18,6 +18,7 @@ from booksync.errors import (
     MalformedMessage,
     TransportError,
     legible,
+    redacted,
 )
 from booksync.framing import FramedConnection
 from booksync.venues.base import bounded_gunzip
@@ -89,17 +90,18 @@ def checked_url(url: str, schemes: tuple[str, str], *, plain: bool) -> str:
         ConfigurationError: If it is refused; says what to do.
 
     """
+    shown = redacted(url)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # both may raise
     except ValueError as error:
-        raise ConfigurationError(f"not a URL: {url!r} ({error})") from None
+        raise ConfigurationError(f"not a URL: {shown!r} ({error})") from None
     if parts.scheme not in schemes or not host:
         wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise ConfigurationError(f"not a URL: {url!r} (it must begin with {wanted})")
+        raise ConfigurationError(f"not a URL: {shown!r} (it must begin with {wanted})")
     if parts.scheme == schemes[1] and host not in LOOPBACK and not plain:
         raise ConfigurationError(
-            f"{url!r} is not encrypted: use {schemes[0]}://, or allow it with "
+            f"{shown!r} is not encrypted: use {schemes[0]}://, or allow it with "
             f"allow_plain=True"
         )
     return url.rstrip("/")
@@ -161,7 +163,7 @@ class HttpxRest:
             raise ConfigurationError(f"not a URL: {error}") from None
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed
             reason = legible(str(error)) or type(error).__name__
-            raise TransportError(f"{self._base}: {reason}") from None
+            raise TransportError(f"{redacted(self._base)}: {reason}") from None
 
     async def _request(self, request: Request) -> Answer:
         end = asyncio.get_running_loop().time() + self._timeout
@@ -289,7 +291,7 @@ class Transport:
             raise ConfigurationError(f"cannot use the proxy: {error}") from None
         except (OSError, WebSocketException, TimeoutError, UnicodeError) as error:
             reason = legible(str(error)) or type(error).__name__
-            raise TransportError(f"{url}: {reason}") from None
+            raise TransportError(f"{redacted(url)}: {reason}") from None
         return WebSocketStream(cast("FramedConnection", connection))
 
     def rest(self, base: str) -> Rest:

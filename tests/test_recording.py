@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from booksync import inputs
-from booksync.errors import ConfigurationError, RecordingError
-from booksync.recording import FORMAT, Recorder, Recording, frame_of, redacted
+from booksync.errors import ConfigurationError, RecordingError, redacted
+from booksync.recording import FORMAT, Recorder, Recording, frame_of
 from booksync.states import Cause
 
 SUFFIXES = pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "jsonl.zst"])
@@ -163,6 +163,7 @@ def test_instruments_stand_beside_the_recording(tmp_path, suffix):
             for name in ("apiKey", "api_key", "signature", "sign", "connectId")
         ],
         ("", ""),
+        ("wss://user:hunter2@[h/?token=hunter2", "[h/"),
     ],
 )
 def test_secrets_are_hidden_and_the_rest_stays(url, shown):

@@ -363,6 +363,35 @@ async def test_what_is_told_of_a_handshake_is_fit_to_print(head):
     assert str(raised.value).isprintable()
 
 
+SECRET = "user:hunter2@127.0.0.1:1/x?token=hunter2"
+
+
+async def test_websocket_that_cannot_be_opened_names_no_secret():
+    with pytest.raises(TransportError) as caught:
+        async with asyncio.timeout(10):
+            await Transport().stream(f"ws://{SECRET}", headers={}, frame_bytes=1_000)
+    assert "127.0.0.1:1/x" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_request_that_cannot_be_sent_names_no_secret():
+    rest = Transport().rest(f"http://{SECRET}")
+    with pytest.raises(TransportError) as caught:
+        await rest.request(Request(path=""))
+    await rest.close()
+    assert "127.0.0.1:1/x" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", [f"ftp://{SECRET}", "ws://h/?token=hunter2", "ws://[h?token=hunter2"]
+)
+def test_url_that_is_refused_names_no_secret(url):
+    with pytest.raises(ConfigurationError) as caught:
+        checked_url(url, ("wss", "ws"), plain=False)
+    assert "hunter2" not in str(caught.value)
+
+
 async def test_words_of_a_close_are_fit_to_print():
     words = (1008).to_bytes(2) + "\x1b[31mred\r\n\u202e".encode()
     behaviour, _ = talk(lambda client: client.frame(words, CLOSE))
