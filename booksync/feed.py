@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import math
 import random
 import time
@@ -28,6 +27,7 @@ from booksync.errors import (
     ConfigurationError,
     SubscriptionRejected,
     TransportError,
+    redacted,
 )
 from booksync.events import (
     Changed,
@@ -66,13 +66,12 @@ from booksync.sharing import SharedBudget
 from booksync.states import FAULTS, Cause, State
 from booksync.status import Status
 from booksync.sync import Synchronizer
+from booksync.telling import Teller
 from booksync.transport import Rest, Transport, checked_url
 from booksync.venues.base import Venue
 from booksync.venues.facts import Numbering, Source
 
 __all__ = ["Feed", "connect"]
-
-log = logging.getLogger("booksync.feed")
 
 OnStale = Literal["raise", "wait", "last"]
 
@@ -269,6 +268,7 @@ class Feed:
         self._rest: Rest | None = None
         self._fetcher: Fetcher | None = None
         self._engine = self._make_engine()
+        self._teller = Teller(venue.id, self.__contains__)
         self._commands: dict[type, Callable[[Any], None]] = {
             Send: self._do_send,
             FetchSnapshot: self._do_fetch,
@@ -716,7 +716,8 @@ class Feed:
             return
         self._unanswered += 1
         if not self._answered and self._unanswered >= FIRST_ATTEMPTS:
-            self._fail(TransportError(f"{self._settings.rest_url}: {given.reason}"))
+            rest = self._settings.rest_url
+            self._fail(TransportError(f"{redacted(rest)}: {given.reason}"))
 
     def _part(self, given: Closed) -> None:
         """A symbol that ends the connection of others gets one of its own."""
@@ -728,7 +729,7 @@ class Feed:
         for keeper in [k for k in self._keepers if k.newest == given.conn]:
             symbol = keeper.blamed(at.waiting)
             if symbol is not None:
-                log.warning("%s ends the connection of others: parted", symbol)
+                self._teller.tell("parted", self.clock(), symbol)
                 self._keep([symbol], keeper.line)
 
     def _note(self, item: Item) -> None:
@@ -759,7 +760,8 @@ class Feed:
         name = f"{self.venue.id}-{safe}-{event.cause.value}-{moment}"
         path = self._flight.dump(name, self._header(), self.ws_url)
         if path is not None:
-            log.warning("%s: %s, see %s", event.symbol, event.cause.value, path)
+            told = {"cause": event.cause, "path": path}
+            self._teller.tell("flight", self.clock(), event.symbol, **told)
 
     def _emit(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -772,6 +774,7 @@ class Feed:
                 command(output)
             if not isinstance(output, Command):
                 self._events.add(output)
+                self._teller.event(output, self.clock())
 
     # -- commands -------------------------------------------------------------------
 
@@ -788,13 +791,22 @@ class Feed:
         if self._fetcher is not None:
             self._fetcher.ask(command)
         else:
-            self._later(command.at, Asked(command.symbol, command.request))
+            symbol, request = command.symbol, command.request
+            self._teller.tell(
+                "snapshot_requested",
+                self.clock(),
+                symbol,
+                request=request,
+                reason="to be live",
+            )
+            self._later(command.at, Asked(symbol, request))
 
     def _do_check(self, command: Check) -> None:
         if self._fetcher is not None:
             self._fetcher.audit(command.symbol, self._group, probe=command.probe)
 
     def _do_resubscribe(self, command: Resubscribe) -> None:
+        self._teller.tell("resubscribe", self.clock(), command.symbol)
         self._later(command.at, Resubscribed(command.symbol))
 
     def _later(self, at: float, given: Input) -> None:

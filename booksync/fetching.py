@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
@@ -13,16 +12,17 @@ from booksync.errors import BookSyncError, TransportError
 from booksync.events import FetchSnapshot
 from booksync.inputs import Answered, Failed, Input
 from booksync.scheduling import Scheduler, Ticket
+from booksync.telling import tell
 from booksync.transport import Answer, Rest
 from booksync.venues.base import Venue
 
 __all__ = ["Fetcher"]
 
-log = logging.getLogger("booksync.fetching")
-
 #: The number of a request that no book waits for.
 AUDIT = -1
 PROBE = -2
+PURPOSES = {AUDIT: "audit", PROBE: "probe"}
+HTTP_OK = 200
 #: Statuses that stop all requests to the venue, and for how long without Retry-After.
 STOPS = {429: 10.0, 418: 120.0, 403: 60.0}
 #: Digits of the largest weight, or pause, that a header is believed to say.
@@ -71,6 +71,7 @@ class Fetcher:
         self._read_before: set[str] = set()
         self._commands: dict[str, FetchSnapshot] = {}
         self._wake = asyncio.Event()
+        self._held = False
 
     @functools.cached_property
     def _least(self) -> Venue:
@@ -172,22 +173,37 @@ class Fetcher:
         while True:
             found = self.queue.take(self, self._clock())
             if not isinstance(found, Ticket):
+                self._tell_held(self.queue.held)
                 return found
             group.create_task(self._fetch(self._commands[found.symbol], found))
+
+    def _tell(self, event: str, **fields: object) -> None:
+        tell(event, venue=self._venue.id, **fields)
+
+    def _tell_held(self, seconds: float) -> None:
+        """Say that the budget lets nothing go: once, until it holds nothing back."""
+        if seconds > 0 and not self._held:
+            self._tell("snapshot_put_off", seconds=seconds, waiting=self.waiting)
+        self._held = seconds > 0
 
     async def _fetch(self, command: FetchSnapshot, ticket: Ticket) -> None:
         symbol, number = command.symbol, command.request
         venue = self._least if number == PROBE else self._venue
+        asked = {"symbol": symbol, "request": number}
+        why = PURPOSES.get(number, "to be live")
+        self._tell("snapshot_requested", **asked, reason=why)
         try:
             answer = await self._rest.request(venue.snapshot_request(symbol))
         except BookSyncError as error:
-            log.info("snapshot of %s: %s", symbol, error)
+            self._tell("snapshot_failed", **asked, reason=error)
             if number > 0:
                 self._put(Failed(symbol, number, str(error)), self._clock())
             if not isinstance(error, TransportError):
                 raise
         else:
             self._obey(answer)
+            came = "answered" if answer.status == HTTP_OK else "refused"
+            self._tell(f"snapshot_{came}", **asked, status=answer.status)
             given = Answered(
                 symbol,
                 number,
@@ -213,7 +229,7 @@ class Fetcher:
         if answer.status in STOPS or "retry-after" in answer.headers:
             told = retry_after(answer.headers.get("retry-after", ""), now)
             pause = STOPS.get(answer.status, 1.0) if told is None else told
-            log.warning("the venue says stop for %g s (%d)", pause, answer.status)
+            self._tell("stopped", seconds=pause, status=answer.status)
             self.queue.stop(pause, now)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Collection, Coroutine, Iterator
 from typing import Any, Protocol
@@ -14,12 +13,11 @@ from booksync.budget import Budget
 from booksync.errors import ConfigurationError, MalformedMessage, TransportError
 from booksync.inputs import Closed, Compared, Input, Opened, Subscribed
 from booksync.states import Cause
+from booksync.telling import tell
 from booksync.transport import Rest, Stream, Transport
 from booksync.venues.base import Venue
 
 __all__ = ["Host", "Keeper", "Link", "spread"]
-
-log = logging.getLogger("booksync.keeping")
 
 #: Frames waiting to be sent on one connection; past it the connection is given up.
 MAX_OUTBOX = 10_000
@@ -77,8 +75,9 @@ class Host(Protocol):
 class Link:
     """One open connection: reads, sends at the venue's pace, pings."""
 
-    def __init__(self, host: Host, stream: Stream, url: str) -> None:
+    def __init__(self, host: Host, stream: Stream, url: str, line: int = 0) -> None:
         self.number = host.next_number()
+        self.line = line
         self.opened = host.clock()
         #: It is to be replaced.
         self.leaving = False
@@ -106,6 +105,11 @@ class Link:
                 helper.cancel()
             self.ended.set_result(None)
             host.put(Closed(self.number, self._cause, reason), host.clock())
+            # Without a reason it was cancelled: the feed is being closed.
+            event = "connection_lost" if reason else "connection_closed"
+            if self._dropped:
+                event = "connection_closed"
+            self.tell(event, cause=self._cause, reason=reason or None)
             with contextlib.suppress(Exception):
                 await self._stream.close()
 
@@ -115,11 +119,17 @@ class Link:
             for frame in frames:
                 self._outbox.put_nowait(frame)
         except asyncio.QueueFull:
-            log.warning("connection %s: too much to send, giving it up", self.number)
-            self.drop(Cause.DISCONNECTED)
+            self.drop(Cause.DISCONNECTED, "too much to send")
 
-    def drop(self, cause: Cause) -> None:
+    def tell(self, event: str, **fields: object) -> None:
+        """Log what becomes of this connection."""
+        at = {"connection": self.number, "line": self.line}
+        tell(event, venue=self._host.venue.id, **at, **fields)
+
+    def drop(self, cause: Cause, reason: str = "") -> None:
         """Give the connection up."""
+        if cause is not Cause.CLOSING and not self._dropped:
+            self.tell("connection_given_up", cause=cause, reason=reason or cause.value)
         self._cause = cause
         self._dropped = True
         if self._reader is not None:
@@ -248,6 +258,7 @@ class Keeper:
         if link is None or link.leaving:
             return
         link.leaving = True
+        link.tell("connection_rotating")
         if link is self._link:
             self._start(self._rotate(link))
 
@@ -292,13 +303,17 @@ class Keeper:
         self._suspects.add(first)
         return None
 
+    def _tell(self, event: str, **fields: object) -> None:
+        tell(event, venue=self._host.venue.id, line=self.line, **fields)
+
     async def _take_turn(self) -> None:
         """Wait until the venue's limit on connection attempts allows one."""
         budget, clock = self._host.connects, self._host.clock
-        while True:
-            pause = budget.take(1, clock())
-            if pause <= 0:
-                break
+        told = False
+        while (pause := budget.take(1, clock())) > 0:
+            if not told:
+                self._tell("connection_put_off", seconds=pause)
+            told = True
             await asyncio.sleep(pause)
         budget.settle(1, clock())
 
@@ -331,16 +346,18 @@ class Keeper:
         try:
             stream, url = await self._open()
         except TransportError as error:
-            log.info("cannot connect: %s", error)
+            self._tell("connection_failed", reason=error)
             host.unreachable(error)
             return None
         if old is not None and old.ended.done():  # too late: another is opened for it
             with contextlib.suppress(Exception):
                 await stream.close()
             return None
-        link = Link(host, stream, url)
+        link = Link(host, stream, url, self.line)
         self.newest = link.number
         succeeds = None if old is None else old.number
+        why = {"reason": "audit"} if audits else {"succeeds": succeeds}
+        link.tell("connection_opened", **why)
         given = Opened(link.number, tuple(self.symbols), self.line, succeeds, audits)
         host.put(given, host.clock())
         if old is None:

@@ -87,6 +87,8 @@ class Scheduler:
         self._journeys: deque[float] = deque([FIRST_JOURNEY], maxlen=MEMORY)
         self._joins: deque[float] = deque([0.0], maxlen=MEMORY)
         self._answered: dict[tuple[Owner, str], float] = {}
+        #: Seconds for which the budget held back what was due, as last asked.
+        self.held = 0.0
         self._at_once = at_once
         self._order = itertools.count()
         self._owners: set[Owner] = set()
@@ -167,7 +169,8 @@ class Scheduler:
         """
         head = self._head(now)
         if head is not None and head.owner is not owner:
-            return max(self.budget.wait(head.weight, now), 0.0) or None
+            self.held = max(self.budget.wait(head.weight, now), 0.0)
+            return self.held or None
         found = self._take(head, now)
         if isinstance(found, Ticket):
             self._changed(owner)
@@ -223,11 +226,12 @@ class Scheduler:
 
     def _take(self, head: Ticket | None, now: float) -> Ticket | float | None:
         soon = self._later[0][0] - now if self._later else None
+        self.held = 0.0
         if head is None:
             return soon
         if len(self._under_way) >= self._at_once:
             return None
-        pause = self.budget.take(head.weight, now)
+        self.held = pause = self.budget.take(head.weight, now)
         if pause > 0:
             return pause if soon is None else min(pause, soon)
         heapq.heappop(self._ready)

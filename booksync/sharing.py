@@ -10,7 +10,6 @@ rolls its transaction back, and what it had under way is forgotten after the lea
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import sqlite3
 from collections import deque
@@ -22,10 +21,9 @@ import msgspec
 
 from booksync.budget import Budget, Entries
 from booksync.errors import ConfigurationError
+from booksync.telling import tell
 
 __all__ = ["SharedBudget"]
-
-log = logging.getLogger("booksync.sharing")
 
 #: Seconds that a use waits for other processes; then it comes again after ``BUSY``.
 PATIENCE = 0.01
@@ -145,7 +143,7 @@ class SharedBudget(Budget):
         except FAILURES as error:
             if not (_busy(error) or self._warned):
                 self._warned = True
-                log.warning("nothing is fetched: %s: %s", self.path, error)
+                tell("budget_unusable", path=self.path, reason=error)
             raise
         finally:
             self._inside = False

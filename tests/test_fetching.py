@@ -9,7 +9,6 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from booksync import fetching
 from booksync.budget import Budget
 from booksync.errors import ConfigurationError, TransportError
 from booksync.events import FetchSnapshot
@@ -22,6 +21,7 @@ from tests.virtual import run
 
 
 class FakeVenue:
+    id = "acme"
     depth = 1000
     limits = Limits(used_weight_header="x-used")
 
@@ -518,6 +518,6 @@ def test_fetcher_ends_when_it_is_cancelled_and_settles_what_was_under_way():
 
 
 def test_log_names_the_stop(caplog):
-    caplog.set_level("WARNING", fetching.log.name)
+    caplog.set_level("WARNING", "booksync.fetching")
     stopped(429, {"retry-after": "7"})
     assert "the venue says stop for 7 s (429)" in caplog.text

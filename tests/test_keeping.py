@@ -64,6 +64,7 @@ class FakeTransport:
 
 
 class FakeVenue:
+    id = "acme"
     heartbeat = Heartbeat()
     WS_HEADERS = {"user-agent": "x"}
     token = None

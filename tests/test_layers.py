@@ -15,7 +15,7 @@ MAY = {
     "backoff": "",
     "budget": "",
     "scheduling": "budget",
-    "sharing": "budget errors",
+    "sharing": "budget errors telling",
     "messages": "",
     "states": "messages",
     "policy": "",
@@ -53,13 +53,14 @@ MAY = {
     "framing": "",
     "transport": "errors framing venues",
     "queues": "events inputs",
-    "fetching": "errors events inputs scheduling transport venues",
-    "keeping": "backoff budget errors inputs states transport venues",
+    "fetching": "errors events inputs scheduling telling transport venues",
+    "telling": "errors events",
+    "keeping": "backoff budget errors inputs states telling transport venues",
     "metrics": "budget errors feed states status",
     "feed": (
         "arbitration book budget engine errors events fetching flight inputs "
         "keeping queries queues recording scheduling sharing states status sync "
-        "transport venues"
+        "telling transport venues"
     ),
 }
 KIT = {"engine", "events", "inputs", "states", "sync", "venues"}
@@ -70,6 +71,7 @@ SHELL = {
     "fetching",
     "keeping",
     "sharing",
+    "telling",
     "feed",
     "cli",
     "testing",

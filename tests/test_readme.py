@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import booksync.venues
 from booksync.cli.table import markdown
 from booksync.states import TRANSITIONS
+from booksync.telling import RECORDS
 
 #: Plug-ins that other tests register are not in the README.
 SHIPPED = {
@@ -42,6 +44,25 @@ def transitions():
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
+def records():
+    """The table of log records: one row for each event."""
+    rows = ["| event | logger | level | message |\n", "|---|---|---|---|\n"]
+    for name, kind in RECORDS.items():
+        level = logging.getLevelName(kind.level)
+        rows.append(f"| `{name}` | `{kind.logger}` | {level} | `{kind.text}` |\n")
+    return "".join(rows)
+
+
+@pytest.fixture
+def own_log():
+    """Whoever sets up logging there does so for itself."""
+    log = logging.getLogger("booksync")
+    before = log.handlers[:], log.level
+    yield
+    log.handlers[:], log.level = before
+
+
+@pytest.mark.usefixtures("own_log")
 @pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
 def test_python_block_runs(code):
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
@@ -53,6 +74,11 @@ def test_there_are_python_blocks():
 
 def test_transitions_are_those_of_the_core():
     assert between("transitions") == transitions()
+
+
+def test_log_records_are_those_of_the_shell():
+    """After one changed: python -m tests.test_readme."""
+    assert between("records") == records()
 
 
 def test_both_commands_are_one_line():
@@ -75,7 +101,12 @@ def test_venues_are_those_that_are_there():
 def write():
     """Renew the tables of the README."""
     text = TEXT
-    for name, made in (("transitions", transitions()), ("venues", markdown())):
+    tables = {
+        "transitions": transitions(),
+        "records": records(),
+        "venues": markdown(),
+    }
+    for name, made in tables.items():
         part = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         text = re.sub(part, lambda m, t=made: m[1] + t + m[2], text, flags=re.DOTALL)
     README.write_text(text, encoding="utf-8")

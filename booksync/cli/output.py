@@ -136,6 +136,15 @@ def cell(value: object, style: str = "") -> Text:
     return Text("" if value is None else clean(value), style=style)
 
 
+#: Warnings that no command shows in its own way.
+TOLD = {"parted", "flight", "stopped", "budget_unusable"}
+
+
+def untold(record: logging.LogRecord) -> bool:
+    """Whether a command says nothing of this by itself: trust, it shows."""
+    return getattr(record, "event", None) in {None, *TOLD}
+
+
 class Handler(logging.Handler):
     """Prints log records above the live picture, one line each."""
 
@@ -150,7 +159,10 @@ def configure(*, verbose: bool) -> None:
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, Handler)]:
         root.removeHandler(handler)
-    root.addHandler(Handler())
+    handler = Handler()
+    if not verbose:
+        handler.addFilter(untold)
+    root.addHandler(handler)
     root.setLevel(logging.INFO if verbose else logging.WARNING)
     for noisy in ("httpx", "httpcore", "websockets"):
         level = logging.INFO if verbose else logging.CRITICAL
