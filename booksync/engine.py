@@ -503,6 +503,10 @@ class Engine:
     ) -> list[Output]:
         if not message.final:
             return self._put_off(at, message, now)
+        if at.succeeds in self.connections:
+            # What the other connection carries is not refused for good: try again.
+            said = Rejected(message.symbols, legible(message.reason), final=False)
+            return [said, *self._give_up(at, Cause.CLOSING)]
         outputs: list[Output] = []
         for symbol in message.symbols:
             at.waiting.discard(symbol)

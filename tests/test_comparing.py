@@ -231,8 +231,10 @@ def test_auditor_that_never_met_the_book_decides_nothing(end):
 
 def test_refusal_on_the_auditors_connection_decides_nothing():
     engine = auditing("X")
-    assert told(engine.frame(2, say(Rejected(("X",), "no")), 6.0)) == [Rejected]
-    assert told(engine.take(inputs.Compared("X"), 9.0)) == [Audited, Reconnect]
+    refused = told(engine.frame(2, say(Rejected(("X",), "no")), 6.0))
+    assert refused == [Rejected, Reconnect]
+    (found,) = engine.take(inputs.Closed(2, Cause.CLOSING), 9.0)
+    assert found.verdict is Verdict.INCONCLUSIVE
     assert engine.books["X"].live
 
 

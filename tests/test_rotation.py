@@ -128,8 +128,19 @@ def test_heir_that_fails_before_it_took_over_is_not_seen():
 
 def test_refusal_on_the_second_connection_leaves_the_first():
     engine = rotating("X")
-    assert told(engine.frame(2, say(Rejected(("X",), "no")), 6.0)) == [Rejected]
+    assert engine.frame(2, say(Rejected(("X",), "no")), 6.0) == [
+        Rejected(("X",), "no", final=False),
+        Reconnect(2, Cause.CLOSING),
+    ]
     assert told(delta(engine, 1, 12, 13)) == [Changed]
+    assert engine.take(inputs.Closed(2, Cause.CLOSING), 7.0) == []
+    assert not engine.books["X"].status().rotating
+
+
+def test_refusal_after_the_first_ended_is_one_for_good():
+    engine = rotating("X")
+    engine.take(inputs.Closed(1), 6.0)
+    assert engine.frame(2, say(Rejected(("X",), "no")), 6.0) == [Rejected(("X",), "no")]
 
 
 def test_book_that_is_not_live_waits_for_whichever_line_is_first():
