@@ -343,8 +343,12 @@ class Engine:
         at.line = given.line if given.line < len(self.shelf.lines) else 0
         if self.policy.probe_after is not None:
             at.prober = Prober(self.policy.probe_after, now)
-        self._carry(at, given.succeeds, audits=given.audits)
         self.counts.connects += 1
+        if self._succession.is_heir(given.succeeds):
+            # That has no place of its own yet: nothing can take it. Later.
+            self.connections[number] = at
+            return self._give_up(at, Cause.CLOSING)
+        self._carry(at, given.succeeds, audits=given.audits)
         greeting = self.venue.greet(at.session, now)
         outputs: list[Output] = [Send(number, tuple(greeting))] if greeting else []
         return [*outputs, *self._subscribe(at, given.symbols, now)]

@@ -64,6 +64,10 @@ class Succession:
             at.succeeds, at.audits = succeeds, audits
             self._heirs[at.number] = at
 
+    def is_heir(self, number: int | None) -> bool:
+        """Whether this connection stands beside another, or has not got its place."""
+        return number in self._heirs
+
     def heir(self, at: Connection, symbol: str) -> Synchronizer | None:
         """Make the connection's book of ``symbol``, if the other one has one."""
         old = self._old(at)
@@ -90,7 +94,7 @@ class Succession:
         for symbol in sorted(self._comparisons):
             outputs += self._look(symbol, now)
         for at in list(self._heirs.values()):
-            outputs += self._audited(at) if at.audits else self._succeed(at, now)
+            outputs += self._audited(at, now) if at.audits else self._succeed(at, now)
         return outputs
 
     def forget(self, symbol: str) -> None:
@@ -130,7 +134,7 @@ class Succession:
             self._begin(symbol)
         return outputs
 
-    def _audited(self, at: Connection) -> list[Output]:
+    def _audited(self, at: Connection, now: float) -> list[Output]:
         """Let an auditor go that has done its work; or keep it, if it is needed."""
         known = self._shelf.arbiters
         arbiters = [known[symbol] for symbol in at.books if symbol in known]
@@ -139,7 +143,7 @@ class Succession:
             for arbiter in arbiters:
                 arbiter.auditing = False
                 self._comparisons.pop(arbiter.symbol, None)
-            return []
+            return self._succeed(at, now)
         if at.books.keys() & self._comparisons.keys():
             return []
         return self._give_up(at, Cause.CLOSING)

@@ -137,6 +137,17 @@ def test_refusal_on_the_second_connection_leaves_the_first():
     assert not engine.books["X"].status().rotating
 
 
+def test_heir_gets_no_heir_before_it_has_its_place():
+    engine = rotating("X")
+    engine.frame(2, say(snapshot(sequence=10)), 6.0)
+    engine.take(inputs.Closed(1), 7.0)  # served as of 12, until the heir is there
+    again = engine.take(inputs.Opened(3, ("X",), 0, 2), 7.5)
+    assert again == [Reconnect(3, Cause.CLOSING)]
+    assert engine.take(inputs.Closed(3, Cause.CLOSING), 8.0) == []
+    assert told(delta(engine, 2, 10, 12)) == [LineFilled]
+    assert inherit(engine, "X", number=4, old=2) == []
+
+
 def test_refusal_after_the_first_ended_is_one_for_good():
     engine = rotating("X")
     engine.take(inputs.Closed(1), 6.0)
