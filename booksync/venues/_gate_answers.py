@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from booksync.messages import Closing, Message, Rejected
-from booksync.venues.base import UNREADABLE
-from booksync.venues.declared import acknowledged
+from booksync.venues.declared import acknowledged, partly
 
 __all__ = ["Control", "Problem", "Result", "meaning", "result_of"]
 
@@ -48,10 +47,7 @@ class Control(Struct):
 
 def result_of(control: Control) -> Result:
     """Read as much of ``result`` as can be read."""
-    try:
-        return msgspec.json.decode(control.result, type=Result)
-    except UNREADABLE:
-        return Result()
+    return partly(control.result, Result)
 
 
 def meaning(

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Snapshot
-from booksync.venues.base import UNREADABLE, Count
+from booksync.venues.base import Count
+from booksync.venues.declared import partly
 from booksync.venues.facts import Source
 
 __all__ = ["DEPTH", "FACTS", "NANO", "Push", "named", "read", "request"]
@@ -85,7 +86,4 @@ def read(push: Push[Any], kind: str) -> Sequence[Message]:
 
 def named(data: msgspec.Raw) -> str:
     """Whose ``data`` is, if that much of it can be read."""
-    try:
-        return msgspec.json.decode(data, type=Named).s
-    except UNREADABLE:
-        return ""
+    return partly(data, Named).s

@@ -119,6 +119,16 @@ class Session(Requests):
         self.members = Membership()
         self.names: dict[str, dict[str, None]] = {}
 
+    def add(self, operation: str, symbols: Sequence[str]) -> int:
+        """Remember whom a product means, and who leaves."""
+        if operation == "unsubscribe":
+            self.members.leave(symbols)
+        for symbol in symbols:
+            shared = symbol.endswith("-USDC") and symbol not in OWN_USDC
+            product = symbol.removesuffix("C") if shared else symbol
+            self.names.setdefault(product, {})[symbol] = None
+        return super().add(operation, symbols)
+
     def named(self, product: str) -> Sequence[str]:
         """Whose book the venue means by ``product``."""
         return tuple(self.names.get(product, (product,)))
@@ -176,23 +186,6 @@ class Coinbase(DeclaredVenue):
     def greet(self, session: Session, now: float) -> list[str | bytes]:
         """A channel without updates is closed after 60 to 90 s, unless it beats."""
         return ['{"type":"subscribe","channel":"heartbeats"}']
-
-    def subscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """Remember whom a product means here."""
-        for symbol in symbols:
-            shared = symbol.endswith("-USDC") and symbol not in OWN_USDC
-            product = symbol.removesuffix("C") if shared else symbol
-            session.names.setdefault(product, {})[symbol] = None
-        return super().subscribe(symbols, session, now)
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """A list without them confirms it."""
-        session.members.leave(symbols)
-        return super().unsubscribe(symbols, session, now)
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float

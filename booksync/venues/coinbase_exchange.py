@@ -124,6 +124,12 @@ class Session(Counted):
         super().__init__()
         self.members = Membership()
 
+    def add(self, operation: str, symbols: Sequence[str]) -> int:
+        """A list without them confirms that they are gone."""
+        if operation == "unsubscribe":
+            self.members.leave(symbols)
+        return super().add(operation, symbols)
+
 
 class CoinbaseExchange(DeclaredVenue):
     """Coinbase Exchange spot."""
@@ -158,13 +164,6 @@ class CoinbaseExchange(DeclaredVenue):
     PUSH, WHOLE, CONTROL, LISTING = Update, Book, Control, list[Product]
     LISTINGS = (Request(path="/products"),)
     CASE = "upper"
-
-    def unsubscribe(
-        self, symbols: Sequence[str], session: Session, now: float
-    ) -> list[str | bytes]:
-        """A list without them confirms it."""
-        session.members.leave(symbols)
-        return super().unsubscribe(symbols, session, now)
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float

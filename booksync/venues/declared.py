@@ -40,10 +40,12 @@ __all__ = [
     "concerned",
     "halts",
     "pairs",
+    "partly",
     "step",
 ]
 
 N = TypeVar("N")
+T = TypeVar("T")
 Operation = Literal["subscribe", "unsubscribe"]
 
 #: Requests of one connection that may wait for an answer; the oldest is forgotten.
@@ -62,6 +64,14 @@ class Row(Struct, Generic[N], array_like=True, gc=False):
 def pairs(levels: Iterable[Any]) -> list[tuple[Any, Any]]:
     """Make ``(price, size)`` of levels that name theirs so."""
     return [(level.price, level.size) for level in levels]
+
+
+def partly(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """Read as much of a broken ``data`` as ``kind`` says; its defaults if nothing."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except UNREADABLE:
+        return kind()
 
 
 class Requests:

@@ -30,6 +30,7 @@ from booksync.venues.declared import (
     Requests,
     acknowledged,
     pairs,
+    partly,
 )
 from booksync.venues.facts import (
     Assurance,
@@ -180,7 +181,6 @@ class Hyperliquid(DeclaredVenue):
         """
         super().setup()
         self._answer = self.decoder(Answer)
-        self._named = self.decoder(Named)
         self._word = self.decoder(str)
         self._fast = self.options["fast"] == "yes"
         figures, mantissa = self.options["nSigFigs"], self.options["mantissa"]
@@ -219,7 +219,7 @@ class Hyperliquid(DeclaredVenue):
         """A broken book, an error in words, or an answer."""
         data = bytes(control.data)
         if control.channel == CHANNEL:
-            raise MalformedMessage(problem, self.decode(self._named, data).coin or None)
+            raise MalformedMessage(problem, partly(data, Named).coin or None)
         if control.channel == "error":
             return (Rejected((), self.decode(self._word, data)),)
         if control.channel != "subscriptionResponse":

@@ -21,12 +21,13 @@ from msgspec import Struct, field
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
-from booksync.venues.base import UNREADABLE, Integer
+from booksync.venues.base import Integer
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
     Requests,
     acknowledged,
+    partly,
     step,
 )
 from booksync.venues.facts import (
@@ -167,7 +168,6 @@ class Poloniex(DeclaredVenue):
         """Futures have a stream, a spelling and a listing of their own."""
         super().setup()
         self._futures = self.options["market"] == "futures"
-        self._named = self.decoder(list[Named])
         if self._futures:
             self._push = self.wire_decoder(FuturesFrame)
             self._listing = self.decoder(Contracts)
@@ -205,17 +205,12 @@ class Poloniex(DeclaredVenue):
         if control.channel == CHANNEL:
             if control.event in {"subscribe", "unsubscribe"}:
                 return (acknowledged(control.event, control.symbols),)
-            raise MalformedMessage(problem, self._whose(control))
+            rows = partly(control.data, list[Named])
+            symbols = [row.symbol or row.s or None for row in rows]
+            raise MalformedMessage(problem, symbols[0] if len(rows) == 1 else None)
         if control.event or control.channel:
             return ()  # a pong, another channel
         raise MalformedMessage("neither a book nor an answer")
-
-    def _whose(self, control: Control) -> str | None:
-        try:
-            (row,) = self._named.decode(control.data)
-        except (*UNREADABLE, ValueError):
-            return None
-        return row.symbol or row.s or None
 
     def instrument_requests(self) -> Sequence[Request]:
         """``GET /markets`` or ``GET /v3/market/allInstruments``."""

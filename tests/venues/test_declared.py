@@ -27,6 +27,7 @@ from booksync.venues.declared import (
     Requests,
     RestBook,
     halts,
+    partly,
     step,
 )
 from tests.venues.test_base import FACTS
@@ -203,6 +204,12 @@ def test_symbols_are_counted_from_their_first_subscription():
 def test_halt_has_a_reason_and_its_end_has_none():
     assert halts(iter("AB"), "lock") == [Halted("A", "lock"), Halted("B", "lock")]
     assert halts(["A"], None) == [Resumed("A")]
+
+
+def test_broken_data_are_read_as_far_as_they_go():
+    assert partly(b'{"id":3,"b":[1]}', Control).id == 3
+    assert partly(b'{"id":"x"}', Control) == partly(b"{", Control) == Control()
+    assert partly(b"{}", list[Control]) == []
 
 
 # -- frames ----------------------------------------------------------------------------
