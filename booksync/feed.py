@@ -7,7 +7,6 @@ import itertools
 import math
 import random
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -58,11 +57,11 @@ from booksync.inputs import (
     Ticked,
 )
 from booksync.keeping import Keeper, Link, spread
+from booksync.pooling import budget_of, queue_of
 from booksync.queries import FrozenBook
 from booksync.queues import EventQueue, InputQueue, Item
 from booksync.recording import Recorder
 from booksync.scheduling import Scheduler
-from booksync.sharing import SharedBudget
 from booksync.states import FAULTS, Cause, State
 from booksync.status import Status
 from booksync.sync import Synchronizer
@@ -86,13 +85,6 @@ RING = 256
 PATIENCE = (3.0, 30.0)
 #: Attempts to reach a venue that never answered, before the caller is told.
 FIRST_ATTEMPTS = 3
-
-#: One budget of requests, or of connection attempts, for each venue, host and file.
-_budgets: dict[tuple[str, str, str], Budget] = {}
-#: One queue for each budget, in each event loop.
-_queues: weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, dict[Budget, Scheduler]
-] = weakref.WeakKeyDictionary()
 
 
 def connect(  # noqa: PLR0913 - the options of design.md 7
@@ -385,16 +377,8 @@ class Feed:
     def _shared(self, host: str, limit: int, window: float) -> Budget:
         """Return the budget of all feeds of this venue here, or on this machine."""
         path = self._settings.budget
-        path = "" if path is None or isinstance(path, Budget) else str(path)
-        key = (self.venue.id, host, path)
-        if key not in _budgets:
-            name = f"{self.venue.id} {host}"
-            _budgets[key] = (
-                SharedBudget(path, limit, window, name=name)
-                if path
-                else Budget(limit, window)
-            )
-        return _budgets[key]
+        file = "" if path is None or isinstance(path, Budget) else path
+        return budget_of(self.venue.id, host, limit, window, file=file)
 
     def _queue(self) -> Scheduler:
         """Return the queue of all feeds that share this budget."""
@@ -402,8 +386,7 @@ class Feed:
         if not isinstance(budget, Budget):
             host = self._settings.rest_url
             budget = self._shared(host, limits.weight, limits.weight_window)
-        queues = _queues.setdefault(asyncio.get_running_loop(), {})
-        return queues.setdefault(budget, Scheduler(budget))
+        return queue_of(budget)
 
     def _header(self) -> dict[str, Any]:
         known = [i for s, i in self.venue.instruments.items() if s in self._symbols]

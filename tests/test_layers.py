@@ -55,11 +55,12 @@ MAY = {
     "queues": "events inputs",
     "fetching": "errors events inputs scheduling telling transport venues",
     "telling": "errors events",
+    "pooling": "budget scheduling sharing",
     "keeping": "backoff budget errors inputs states telling transport venues",
     "metrics": "budget errors feed states status",
     "feed": (
         "arbitration book budget engine errors events fetching flight inputs "
-        "keeping queries queues recording scheduling sharing states status sync "
+        "keeping pooling queries queues recording scheduling states status sync "
         "telling transport venues"
     ),
 }
@@ -71,6 +72,7 @@ SHELL = {
     "fetching",
     "keeping",
     "sharing",
+    "pooling",
     "telling",
     "feed",
     "cli",
