@@ -16,6 +16,10 @@ again. ``outcome`` says what became of it:
 the time without a readable book, ``waiting_s`` that at an older sequence (two lines),
 ``wrong`` counts wrong reads, of ``checked``. ``after_s`` is how long the worst book was
 wrong. Audits run once a second where the venue has REST snapshots.
+
+``corrupt`` alters a level on the first of two lines, or all that the venue sends on a
+single one: every book is audited every two seconds, by REST, by the other line, or by
+a second connection.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from typing import Any
 
 from benchmarks._arena import DIALECTS, Bout, Dialect, bout
 from booksync.testing import REST_FAULTS, Fault
+from booksync.venues import Assurance
 
 __all__ = ["run"]
 
@@ -42,6 +47,8 @@ PACE = 10.5
 #: As long as a silent connection is borne here, and some more.
 SILENT = 4.0
 LOOK = 0.005
+#: Seconds between two audits of a book that is corrupted.
+AUDIT = 2.0
 #: A whole connection's.
 WIDE = {
     Fault.SILENCE, Fault.HALF_OPEN, Fault.BURST, Fault.DELAY,
@@ -114,7 +121,8 @@ async def _together(
 
 
 async def _case(dialect: Dialect, kind: Fault, lines: int, seed: int) -> dict[str, Any]:
-    async with bout(dialect, lines=lines, seed=seed) as one:
+    audits = {"audit_every": AUDIT} if kind is Fault.CORRUPT else {}
+    async with bout(dialect, lines=lines, seed=seed, **audits) as one:
         record: dict[str, Any] = {
             "benchmark": "faults",
             "case": _name(dialect, kind, lines),
@@ -138,7 +146,7 @@ async def _deal(one: Bout, kind: Fault, lines: int) -> float | None:
     faults, (symbol, _) = one.server.faults, one.exchange.symbols
     connection = one.server.connections[0].id if lines > 1 else None
     if kind is Fault.CORRUPT:
-        faults.corrupt(symbol)
+        faults.corrupt(symbol, connection=connection)
     else:
         faults.inject(
             kind,
@@ -198,5 +206,11 @@ def _told(one: Bout, kind: Fault, happened: float, before: int) -> dict[str, Any
         "after_s": round(max(watch.wrong_s for watch in watches), 3),
         "checked": sum(watch.checked for watch in watches),
         "live": one.live,
-        "expected_wrong": one.dialect.blind or kind is Fault.CORRUPT,
+        "expected_wrong": _may_be_wrong(one.dialect, kind),
     }
+
+
+def _may_be_wrong(dialect: Dialect, kind: Fault) -> bool:
+    """Whether nothing in the stream can show the fault."""
+    hashed = dialect.kind.facts.assurance is Assurance.CHECKSUMMED
+    return dialect.blind or (kind is Fault.CORRUPT and not hashed)

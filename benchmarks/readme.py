@@ -276,8 +276,10 @@ OUTCOMES = """
     longest time without a readable book; `filled` was noticed on one of two lines, and
     nothing was withheld; `harmless` cost nothing; `audited` cannot be seen in the
     stream, and an audit found it after that time; `healed` was overwritten before one
-    came; `unseen` was not found (a frame altered in a believable way, no checksum and
-    no REST snapshot to compare with). Small: two lines."""
+    came; `unseen` was not found. `corrupt` alters one level in a believable way, for
+    good: on one of two lines, or in all that a single line brings. Without audits only
+    a checksum shows that; here each book is audited every two seconds.
+    Small: two lines."""
 
 
 def matrix(records: Sequence[Record]) -> str:

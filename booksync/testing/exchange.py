@@ -355,6 +355,7 @@ def _difference(
     whole: Container[int] | None,
 ) -> list[tuple[int, int]]:
     """List what changed; what is gone, only if it is not in ``whole`` either."""
-    changed = [(p, listed.get(p, s)) for p, s in new.items() if old.get(p) != s]
+    sizes = {price: listed.get(price, size) for price, size in new.items()}
+    changed = [(p, s) for p, s in sizes.items() if old.get(p) != s]
     gone = [p for p in old if p not in new and (whole is None or p not in whole)]
     return changed + [(price, 0) for price in gone]

@@ -101,6 +101,10 @@ _WIDE = frozenset(
     }
 )
 
+#: A level is altered that has so many better ones: more than the first, less than the
+#: second.
+TOP, DEEPEST = 2, 40
+
 #: How long a fault lasts unless told, in seconds.
 _SECONDS = {
     Fault.REORDER: 2.0,
@@ -161,7 +165,8 @@ class Faults:
         #: Called when all faults are to end.
         self.on_calm: set[Callable[[], None]] = set()
         self._orders: list[Order] = []
-        self._corrupt: set[str] = set()
+        # By symbol: the connection whose frames are to be wrong; None = all of them.
+        self._corrupt: dict[str, int | None] = {}
 
     def inject(
         self,
@@ -193,7 +198,7 @@ class Faults:
         """
         kind = Fault(kind)
         if kind is Fault.CORRUPT:
-            raise ValueError("use corrupt(symbol)")
+            raise ValueError("use corrupt(symbol, connection=...)")
         seconds = _SECONDS.get(kind, 0.0) if seconds is None else seconds
         order = Order(kind, seconds, symbol, connection, after, times)
         self._orders.append(order)
@@ -230,42 +235,62 @@ class Faults:
 
     # -- the one fault that must be found by comparison ------------------------------
 
-    def corrupt(self, symbol: str) -> None:
+    def corrupt(self, symbol: str, *, connection: int | None = None) -> None:
         """
         Make one level of one of the next deltas of ``symbol`` wrong, for good.
 
         The order flow leaves that level alone from then on. Only a new snapshot, or
-        a comparison with the truth, can tell.
-        """
-        self._corrupt.add(symbol)
+        a comparison with the truth or with another connection, can tell.
 
-    def corrupted(self, delta: Delta) -> Delta | None:
-        """Give the wrong form of ``delta``, if it is to be and can be."""
+        Args:
+            symbol: Whose delta.
+            connection: Only on the connection with this id; on all if not given.
+
+        """
+        self._corrupt[symbol] = connection
+
+    def corrupted(
+        self, delta: Delta, seen: Mapping[int, int | None]
+    ) -> dict[int, Delta]:
+        """
+        Give the wrong form of ``delta``, by connection, if it is to be and can be.
+
+        Args:
+            delta: As it happened.
+            seen: By connection, the levels a side that it sees; ``None`` = all.
+
+        """
         market = delta.market
         if market.symbol not in self._corrupt:
-            return None
-        found = _steady(market, (delta.bids, delta.asks))
+            return {}
+        only = self._corrupt[market.symbol]
+        harmed = [each for each in seen if only in {None, each}]
+        depth = min([DEEPEST, *(seen[each] or DEEPEST for each in harmed)])
+        found = _steady(market, (delta.bids, delta.asks), depth) if harmed else None
         if not found:
-            return None
+            return {}
         side, price = found
         market.pinned.add(price * 2 + side)
-        self._corrupt.discard(market.symbol)
+        del self._corrupt[market.symbol]
         self.injected[Fault.CORRUPT.value] += 1
         sides = [
             [(p, s + 1 if (index, p) == (side, price) else s) for p, s in levels]
             for index, levels in enumerate((delta.bids, delta.asks))
         ]
-        return replace(delta, bids=sides[0], asks=sides[1])
+        wrong = replace(delta, bids=sides[0], asks=sides[1])
+        return dict.fromkeys(harmed, wrong)
 
 
-def _steady(market: Market, sides: tuple[Levels, Levels]) -> tuple[int, int] | None:
+def _steady(
+    market: Market, sides: tuple[Levels, Levels], depth: int
+) -> tuple[int, int] | None:
     """Choose a level that is still so, near enough to be seen, not at the very top."""
     choice = [
         (rank, side, price)
         for side, levels in enumerate(sides)
         for price, size in levels
         if size and market.sides[side].get(price) == size
-        if 2 < (rank := market.rank(side, price)) < 40  # noqa: PLR2004
+        if TOP < (rank := market.rank(side, price)) < depth
     ]
     return max(choice)[1:] if choice else None
 

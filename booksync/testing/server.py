@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from booksync.testing.connection import Connection
-from booksync.testing.cut import Cutter, Delta
+from booksync.testing.cut import Cutter, Delta, Snapshot
 from booksync.testing.dialects import DIALECTS
 from booksync.testing.dialects.base import Dialect, Stream
 from booksync.testing.exchange import Exchange
@@ -221,8 +222,11 @@ class Server:
     def _send(self, delta: Delta, wanted: dict[Connection, list[Stream]]) -> None:
         if not wanted:
             return
-        wrong = self.faults.corrupted(delta)
+        harmed = self.faults.corrupted(
+            delta, {each.id: _depth(streams) for each, streams in wanted.items()}
+        )
         for connection, streams in tuple(wanted.items()):
+            wrong = harmed.get(connection.id)
             for stream in tuple(streams):
                 for frame in self._frames(connection, stream, wrong or delta):
                     connection.deliver(frame, stream, None if wrong else delta)
@@ -234,7 +238,7 @@ class Server:
         if self.dialect.whole:
             symbol = delta.market.symbol
             snapshot = exchange.snapshot_at(symbol, delta.end, stream.depth)
-            return self.dialect.snapshot(session, stream, snapshot)
+            return self.dialect.snapshot(session, stream, _as_listed(snapshot, delta))
         if stream.depth is not None:
             leaving = self.dialect.leaving
             delta = exchange.window(delta, stream.depth, leaving=leaving)
@@ -302,6 +306,23 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _depth(streams: Iterable[Stream]) -> int | None:
+    """Levels a side that a connection sees on every one of its streams."""
+    return min((each.depth for each in streams if each.depth), default=None)
+
+
+def _as_listed(snapshot: Snapshot, delta: Delta) -> Snapshot:
+    """Give the levels the sizes of ``delta``: one of them may be corrupt."""
+    bids, asks = (
+        [(price, listed.get(price, size)) for price, size in levels]
+        for levels, listed in (
+            (snapshot.bids, dict(delta.bids)),
+            (snapshot.asks, dict(delta.asks)),
+        )
+    )
+    return replace(snapshot, bids=bids, asks=asks)
 
 
 @asynccontextmanager

@@ -11,14 +11,14 @@ from benchmarks._arena import DIALECTS, Watch, bout
 from booksync.testing import Fault
 
 
-def dealt(only):
-    *records, total = faults.run(only=only)
+def dealt(only, **more):
+    *records, total = faults.run(only=only, **more)
     assert total["case"] == "all"
     assert total["bouts"] == len(records)
     assert total["wrong_where_it_shows"] == 0
     assert not total["not_live_at_the_end"]
     for record in records:
-        assert record["checked"] > 10
+        assert record["checked"] > 10, record
         assert record["live"]
     return {record["case"]: record for record in records}
 
@@ -31,12 +31,27 @@ def test_lost_delta_is_noticed_and_costs_two_lines_nothing():
     assert (two["outcome"], two["withheld_s"]) == ("filled", 0.0)
 
 
-def test_altered_level_is_wrong_until_an_audit_finds_it():
-    found = dealt("binance/corrupt/lines=1")["binance/corrupt/lines=1"]
-    assert (found["outcome"], found["cause"]) == ("audited", "drift")
-    assert found["wrong"] > 0
-    assert found["after_s"] > 0
-    assert found["expected_wrong"]
+def test_altered_level_is_found_by_whatever_can_find_it(monkeypatch):
+    """A checksum at once; else audits: by REST, the other line, another connection."""
+    monkeypatch.setattr(faults, "AUDIT", 0.5)
+    some = ("binance", "okx", "kraken", "hyperliquid")
+    dialects = [each for each in DIALECTS if each.venue in some]
+    found = dealt("corrupt/", dialects=dialects)
+    assert [(case, found[case]["outcome"], found[case]["cause"]) for case in found] == [
+        ("binance/corrupt/lines=1", "audited", "drift"),
+        ("binance/corrupt/lines=2", "audited", "line 0: drift"),
+        ("okx/corrupt/lines=1", "audited", "drift"),
+        ("okx/corrupt/lines=2", "audited", "line 1: drift"),
+        ("kraken/corrupt/lines=1", "withheld", "checksum"),
+        ("kraken/corrupt/lines=2", "filled", "line 0: checksum"),
+        # Every frame is a whole book: the next one is right.
+        ("hyperliquid/corrupt/lines=1", "healed", ""),
+        ("hyperliquid/corrupt/lines=2", "healed", ""),
+    ]
+    for record in found.values():
+        wrong = record["outcome"] in {"audited", "healed"}
+        assert (record["wrong"] > 0, record["after_s"] > 0) == (wrong, wrong)
+        assert record["expected_wrong"] == wrong
 
 
 def test_fault_that_cannot_happen_is_told_as_such(monkeypatch):

@@ -113,11 +113,58 @@ def test_corruption_waits_for_a_level_that_will_stay():
     exchange.set(BTC, "bid", exchange.markets[BTC].prices.text(price), "0")
     delta = exchange.cut(BTC)
     assert delta is not None
-    assert faults.corrupted(delta) is None
+    assert faults.corrupted(delta, {1: None}) == {}
     assert any(
-        faults.corrupted(delta) for _ in range(9) for delta in exchange.advance()
+        faults.corrupted(delta, {1: None})
+        for _ in range(9)
+        for delta in exchange.advance()
     )
     assert faults.injected == {"corrupt": 1}
+
+
+def corrupted(faults, seen):
+    exchange = Exchange([BTC], levels=60, rate=300)
+    for delta in (delta for _ in range(90) for delta in exchange.advance()):
+        found = faults.corrupted(delta, seen)
+        if found:
+            return exchange.markets[BTC], delta, found
+    raise AssertionError
+
+
+def altered(right, wrong):
+    return [
+        (side, price)
+        for side in (0, 1)
+        for (price, size), (_, other) in zip(
+            (right.bids, right.asks)[side], (wrong.bids, wrong.asks)[side], strict=True
+        )
+        if size != other
+    ]
+
+
+def test_corruption_may_be_meant_for_one_connection():
+    faults = Faults()
+    faults.corrupt(BTC, connection=2)
+    exchange = Exchange([BTC], levels=60, rate=300)
+    assert not any(faults.corrupted(d, {1: None}) for d in exchange.advance())
+    _, right, found = corrupted(faults, {1: None, 2: None})
+    assert list(found) == [2]
+    assert len(altered(right, found[2])) == 1
+
+
+def test_corruption_of_all_connections_is_the_same_on_each():
+    faults = Faults()
+    faults.corrupt(BTC)
+    _, right, found = corrupted(faults, {1: None, 2: None})
+    assert found[1] == found[2] != right
+
+
+def test_corruption_is_where_it_can_be_seen():
+    faults = Faults()
+    faults.corrupt(BTC)
+    market, right, found = corrupted(faults, {1: None, 2: 10})
+    ((side, price),) = altered(right, found[2])
+    assert 2 < market.rank(side, price) < 10
 
 
 def test_nothing_is_dealt_while_nobody_watches():

@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.testing.client import exchange_of, frames, rig
@@ -233,6 +234,27 @@ async def test_corrupt_makes_one_level_wrong_for_good_and_nothing_shows_it():
     assert len(wrong) == 1
     assert server.faults_injected == {"corrupt": 1}
     assert all(b["U"] == a["u"] + 1 for a, b in pairwise(got))
+
+
+async def test_corrupt_on_one_connection_leaves_the_other_right():
+    async with rig(exchange=exchange_of(levels=60, rate=300)) as (server, first):
+        url = f"{server.ws_url}/stream?streams=btcusdt@depth@100ms"
+        async with connect(url, ping_interval=None, max_queue=None) as second:
+            await server.until(lambda: len(server.connections) == 2)
+            server.faults.corrupt(BTC, connection=2)
+            server.step(50)
+            one, two = await frames(first, 50), await frames(second, 50)
+    ((right, wrong),) = ((a, b) for a, b in zip(one, two, strict=True) if a != b)
+    altered = [
+        (level, other)
+        for side in ("b", "a")
+        for level, other in zip(right.pop(side), wrong.pop(side), strict=True)
+        if level != other
+    ]
+    ((level, other),) = altered
+    assert level[0] == other[0]
+    assert right == wrong
+    assert server.faults_injected == {"corrupt": 1}
 
 
 async def test_a_fault_can_be_meant_for_one_connection():
