@@ -7,10 +7,13 @@ counts it: at any moment between a request's sending and its answer.
 
 from __future__ import annotations
 
+import bisect
+
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 
+from booksync import venues
 from booksync.budget import Budget
 
 
@@ -109,6 +112,36 @@ def test_no_window_of_the_venue_holds_more_than_the_budget(requests):
     for start, _ in counted:
         inside = sum(w for at, w in counted if start <= at < start + 60.0)
         assert inside <= 100
+
+
+@pytest.mark.parametrize(
+    ("venue", "allowed"),  # requests by seconds, as the sheets have them
+    [
+        ("bitstamp", {1.0: 400, 600.0: 10_000}),
+        ("bitmex", {1.0: 10, 60.0: 30}),
+        ("coinbase_exchange", {1.0: 10}),
+        ("upbit", {1.0: 10}),
+    ],
+)
+@given(st.lists(st.floats(0, 40), min_size=2, max_size=30))
+@example([0.0] * 30)
+@settings(max_examples=10)
+def test_one_window_may_keep_what_a_venue_says_of_two(venue, allowed, pauses):
+    """As many as fit at once, in bursts; the answers take no time."""
+    limits = venues.get(venue).limits
+    budget = Budget(limits.weight, limits.weight_window)
+    now, sent = 0.0, []
+    for pause in pauses:
+        now += pause
+        now += budget.wait(1, now)
+        while budget.take(1, now) <= 0:
+            budget.settle(1, now)
+            sent.append(now)
+    for window, most in allowed.items():
+        for first, start in enumerate(sent):
+            if first == 0 or sent[first - 1] != start:
+                inside = bisect.bisect_left(sent, start + window) - first
+                assert inside <= most
 
 
 def test_smallest_budget_is_one():

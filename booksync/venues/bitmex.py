@@ -154,7 +154,8 @@ class Bitmex(DeclaredVenue):
         messages=10.0,  # subscriptions to public tables are not limited
         connects=20,
         connects_window=3600.0,
-        weight=30,
+        weight=10,  # a second,
+        weight_window=20.0,  # and 30 a minute
     )
     heartbeat = Heartbeat(interval=5.0, silence=15.0)
     WS_URL = "wss://ws.bitmex.com/realtime"

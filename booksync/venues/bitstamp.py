@@ -123,8 +123,8 @@ class Bitstamp(DeclaredVenue):
         symbols_per_frame=1,
         messages=10.0,
         lifetime=90 * 24 * 3600.0,
-        weight=1_000,
-        weight_window=60.0,  # of 10,000 requests in ten minutes
+        weight=400,  # a second,
+        weight_window=24.0,  # and 10,000 in ten minutes
     )
     heartbeat = Heartbeat(interval=20.0, silence=60.0)
     WS_URL = "wss://ws.bitstamp.net"

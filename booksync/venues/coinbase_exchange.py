@@ -154,7 +154,8 @@ class CoinbaseExchange(DeclaredVenue):
         symbols=50,
         symbols_per_frame=25,  # one bad product refuses the frame
         messages=4.0,  # of 8 requests a second
-        weight=300,  # of about 10 a second
+        weight=5,  # of about 10 a second
+        weight_window=1.0,
         frame_bytes=64 * 1024 * 1024,  # whole books
     )
     heartbeat = Heartbeat(silence=15.0)

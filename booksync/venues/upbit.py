@@ -139,7 +139,8 @@ class Upbit(DeclaredVenue):
         symbols=100,
         symbols_per_frame=100,  # each request replaces the one before
         messages=1.0,  # of 5 a second and 100 a minute, unconfirmed
-        weight=300,  # of 600 requests a minute
+        weight=5,  # of 10 requests a second
+        weight_window=1.0,
     )
     #: After a ``PING`` the venue says ``{"status":"UP"}``, again every 10 s; it
     #: closes what was idle for 120 s.
