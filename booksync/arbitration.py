@@ -296,8 +296,8 @@ class Arbiter:
 
     def _other_lost(self, line: int, output: Desynced) -> list[Output]:
         if self._held is None or line != self.active:
-            if self.auditing and self._is_heir(line):
-                return []  # no line of the user's
+            if self._is_heir(line):
+                return []  # no line of the user's: the one it was to replace goes on
             return [LineLost(self.symbol, self._named(line), cause=output.cause)]
         # What was waited for is lost, too: nothing whole is left.
         self._held = None

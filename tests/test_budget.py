@@ -44,6 +44,7 @@ def test_wait_is_until_enough_of_the_oldest_is_forgotten():
         budget.settle(30, now=at)
     assert budget.wait(10, now=30.0) == 0.0
     assert budget.wait(40, now=30.0) == 30.0
+    assert budget.wait(41, now=30.0) == 40.0
     assert budget.wait(70, now=30.0) == 40.0
 
 

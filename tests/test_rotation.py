@@ -122,7 +122,9 @@ def test_heir_that_fails_after_it_took_over_gives_back():
 
 def test_heir_that_fails_before_it_took_over_is_not_seen():
     engine = rotating("X")
+    engine.frame(2, say(snapshot(sequence=10)), 6.0)
     assert engine.take(inputs.Closed(2), 7.0) == []
+    assert engine.books["X"].status().counts.snapshots == 2  # it did receive one
     assert told(delta(engine, 1, 12, 13)) == [Changed]
 
 
@@ -210,11 +212,12 @@ def test_heir_that_never_had_the_levels_served_is_another_beginning():
     assert not status.rotating
 
 
-def test_levels_are_not_looked_at_for_every_frame():
+def test_levels_are_not_looked_at_for_every_frame(monkeypatch):
+    monkeypatch.setattr("booksync.arbitration.LOOK", 0.125)
     engine = rotating("X", numbering=None)
     whole(engine, 2, 3, "11", now=6.0)
-    assert whole(engine, 2, 4, "12", now=6.05) == []  # equal now, but looked at lately
-    assert told(whole(engine, 2, 5, "12", now=6.15)) == [LineFilled, Reconnect]
+    assert whole(engine, 2, 4, "12", now=6.12) == []  # equal now, but looked at lately
+    assert told(whole(engine, 2, 5, "12", now=6.125)) == [LineFilled, Reconnect]
 
 
 def test_late_frames_of_what_was_replaced_are_no_fault():
@@ -266,6 +269,7 @@ def test_one_of_two_lines_is_replaced_while_the_other_serves():
         engine.frame(number, say(Subscribed(("X",))), 0.0)
         engine.frame(number, say(snapshot()), 0.0)
     assert inherit(engine, "X", number=3, old=2, line=1) == []
+    assert engine.books["X"].status().line == 0
     assert engine.frame(3, say(snapshot(sequence=10)), 6.0) == [
         Reconnect(2, Cause.CLOSING)
     ]

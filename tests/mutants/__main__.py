@@ -32,6 +32,8 @@ TESTS = {
         "test_comparing",
         "test_engine",
     ],
+    "comparing": ["test_comparing"],
+    "succession": ["test_rotation", "test_comparing", "test_engine"],
     "budget": ["test_budget", "test_fetching", "test_scheduling"],
     "states": ["test_states", "test_sync"],
 }
