@@ -208,6 +208,22 @@ def test_loose_delta_whose_seq_went_down_follows_nothing():
     assert book.gaps == [(10, 11)]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(push(11, 2, b=[["1"]]), id="its own"),
+        pytest.param('{"topic":', id="nobody's"),
+    ],
+)
+def test_loose_delta_after_one_that_could_not_be_read_is_a_gap(broken):
+    session = LOOSE.session()
+    LOOSE.parse(push(10, 1, "snapshot"), session)
+    with pytest.raises(MalformedMessage):
+        LOOSE.parse(broken, session)
+    (delta,) = LOOSE.parse(push(12, 3), session)
+    assert (delta.prev, delta.last) == (11, 12)
+
+
 # -- orderbook.full -------------------------------------------------------------------
 
 

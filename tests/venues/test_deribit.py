@@ -284,6 +284,7 @@ def test_maintenance_halts_every_book():
 
 def test_other_states_of_the_platform_are_ignored():
     assert told({"allow_unauthenticated_public_requests": True}) == []
+    assert told({"price_index": "btc_usd"}) == []
 
 
 def test_book_that_was_unsubscribed_is_not_halted():
@@ -319,6 +320,7 @@ def test_book_that_was_unsubscribed_is_not_halted():
         pytest.param(push(bids=[["new", [], 2]]), id="price is a list"),
         pytest.param(push(bids=[["new", True, 2]]), id="price is a bool"),
         pytest.param(push(name="ETH-PERPETUAL"), id="not the channel's instrument"),
+        pytest.param(push().replace("book.BTC", "book.x.BTC"), id="grouped channel"),
         pytest.param(notice("platform_state", []), id="state is a list"),
         pytest.param('{"jsonrpc":"2.0","result":[]}', id="answer to nothing"),
         pytest.param(b"\x80", id="not UTF-8"),

@@ -240,6 +240,13 @@ def test_malformed_book_names_its_symbol(raw):
     assert caught.value.symbol == "BTC_USDT"
 
 
+def test_malformed_books_of_several_name_nobody():
+    rows = json.dumps([{"symbol": "BTC_USDT"}, {"symbol": "ETH_USDT"}])
+    with pytest.raises(MalformedMessage) as caught:
+        parse(f'{{"channel":"book_lv2","action":"update","data":{rows}}}')
+    assert caught.value.symbol is None
+
+
 def test_malformed_futures_book_names_its_symbol():
     with pytest.raises(MalformedMessage) as caught:
         parse(FUTURES_DELTA.replace('"lid"', '"lost"'), venue=futures())
