@@ -148,6 +148,8 @@ class Bitget(DeclaredVenue):
     heartbeat = Heartbeat(interval=30.0, silence=75.0)
     WS_URL = "wss://ws.bitget.com"
     REST_URL = "https://api.bitget.com"
+    STREAM_PATH = "/{version}/ws/public"  # both serve the same books
+    PING = "ping"  # text, not JSON; so is the answer
     PONG = "pong"
     PUSH, CONTROL, LISTING = Push, Control, Listing
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -162,10 +164,6 @@ class Bitget(DeclaredVenue):
         self._market = self.options["market"].upper()
         self._verify = self.options["checksum"] == "verify"
 
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """Both generations serve the same books."""
-        return f"{base}/{self.options['version']}/ws/public"
-
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
     ) -> object:
@@ -177,10 +175,6 @@ class Bitget(DeclaredVenue):
             market = self.options["market"]
             return {"instType": market, "topic": "books", "symbol": symbol}
         return {"instType": self._market, "channel": "books", "instId": symbol}
-
-    def ping(self, session: Requests, now: float) -> str:
-        """Text, not JSON; the answer is the text ``pong``."""
-        return "ping"
 
     def read_push(self, push: Push[Any], session: Requests) -> Sequence[Message]:
         """Nothing of another market or channel."""

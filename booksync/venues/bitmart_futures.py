@@ -134,6 +134,7 @@ class BitMartFutures(DeclaredVenue):
     heartbeat = Heartbeat(interval=10.0, silence=30.0)  # closed after 20 s idle
     WS_URL = "wss://openapi-ws-v2.bitmart.com/api?protocol=1.1"
     REST_URL = "https://api-cloud-v2.bitmart.com"
+    PING = '{"action":"ping"}'  # the text "ping" is refused
     PUSH, CONTROL, LISTING = Grouped, Control, Details
     LISTINGS = (Request(path="/contract/public/details"),)
     CASE = "upper"
@@ -153,10 +154,6 @@ class BitMartFutures(DeclaredVenue):
         """The same with ``request``; the answer is a snapshot on the same group."""
         request = self.request("request", (symbol,), 0, now)
         return msgspec.json.encode(request).decode()
-
-    def ping(self, session: Requests, now: float) -> str:
-        """JSON: the text ``ping`` is refused."""
-        return '{"action":"ping"}'
 
     def read_push(self, push: Grouped[Any], session: Requests) -> Sequence[Message]:
         """A group carries one symbol."""

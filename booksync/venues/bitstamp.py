@@ -129,6 +129,7 @@ class Bitstamp(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=60.0)
     WS_URL = "wss://ws.bitstamp.net"
     REST_URL = "https://www.bitstamp.net"
+    PING = '{"event":"bts:heartbeat"}'  # its answer has a status
     SESSION = Session
     PUSH, CONTROL, BOOK, LISTING = Update, Control, Book, list[Listed]
     LISTINGS = (Request(path="/api/v2/trading-pairs-info/"),)
@@ -140,10 +141,6 @@ class Bitstamp(DeclaredVenue):
         """``{"event":"bts:subscribe","data":{"channel":"diff_order_book_btcusd"}}``."""
         (symbol,) = symbols  # one channel a frame, below 512 bytes
         return {"event": f"bts:{operation}", "data": {"channel": CHANNEL + symbol}}
-
-    def ping(self, session: Session, now: float) -> str:
-        """Answered by the same event with a status."""
-        return '{"event":"bts:heartbeat"}'
 
     def read_push(self, push: Update[Any], session: Session) -> Sequence[Message]:
         """Chain a delta to the one before it."""

@@ -163,12 +163,14 @@ class Bybit(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=50.0)
     WS_URL = "wss://stream.bybit.com"
     REST_URL = "https://api.bybit.com"
+    PING = '{"req_id":"ping","op":"ping"}'  # its answer says "op":"ping", too
     SESSION = Session
     PUSH, CONTROL, BOOK, LISTING = Push, Control, BookAnswer, Answer[Listing]
     REST_BOOK = RestBook(
         path="/v5/market/full_orderbook", ending="/market/full_orderbook"
     )
     CASE = "upper"
+    STREAM_PATH = "/v5/public/{market}"
     DEPTHS = (1, 50, 200, 1000)
     default_depth = 1000
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -192,20 +194,12 @@ class Bybit(DeclaredVenue):
             new |= {"assurance": Assurance.ORDERED, "numbering": None}
         self.amend(**new)
 
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """One market a connection."""
-        return f"{base}/v5/public/{self.options['market']}"
-
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
     ) -> object:
         """``{"req_id":"1","op":"subscribe","args":["orderbook.50.BTCUSDT"]}``."""
         args = [topics.topic(symbol, self.keep) for symbol in symbols]
         return {"req_id": str(number), "op": operation, "args": args}
-
-    def ping(self, session: Session, now: float) -> str:
-        """JSON; the answer says ``"op":"ping"`` too."""
-        return '{"req_id":"ping","op":"ping"}'
 
     def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
         """A snapshot or a delta of a topic that is read."""

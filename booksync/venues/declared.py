@@ -226,9 +226,11 @@ class DeclaredVenue(Venue):
     LISTINGS: ClassVar[Sequence[Request]] = ()
     #: How symbols are spelled.
     CASE: ClassVar[Literal["upper", "lower", "as-is"]] = "as-is"
+    #: What :meth:`ping` sends, where it is always the same.
+    PING: ClassVar[str] = ""
     #: Text that answers a ping, where it is not JSON.
     PONG: ClassVar[str | None] = None
-    #: What is put behind the base URL of the stream.
+    #: What is put behind the base URL of the stream; ``{name}`` is an option's value.
     STREAM_PATH: ClassVar[str] = ""
 
     def setup(self) -> None:
@@ -266,7 +268,11 @@ class DeclaredVenue(Venue):
 
     def stream_url(self, base: str, answer: bytes | None = None) -> str:
         """Put ``STREAM_PATH`` behind ``base``."""
-        return base + self.STREAM_PATH
+        return base + self.STREAM_PATH.format(**self.options)
+
+    def ping(self, session: Any, now: float) -> str | bytes:
+        """Send ``PING``."""
+        return self.PING
 
     def subscribe(
         self, symbols: Sequence[str], session: Any, now: float

@@ -63,6 +63,7 @@ class GateFutures(Gate):
         url="https://www.gate.com/docs/developers/apiv4/futures/ws/en/",
     )
     WS_URL = "wss://fx-ws.gateio.ws/v4/ws"
+    STREAM_PATH = "/{settle}"
     WS_HEADERS: ClassVar[Mapping[str, str]] = {"X-Gate-Size-Decimal": "1"}
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **Gate.OPTIONS,
@@ -94,10 +95,6 @@ class GateFutures(Gate):
     def levels(self, levels: list[Any]) -> Levels:
         """They are objects, but for ``obu``."""
         return levels if self._obu else [(level.p, level.s) for level in levels]
-
-    def stream_url(self, base: str, answer: bytes | None = None) -> str:
-        """``wss://fx-ws.gateio.ws/v4/ws/usdt``."""
-        return f"{base}/{self.options['settle']}"
 
     def payload(self, symbols: Sequence[str]) -> list[str]:
         """``["BTC_USDT","100ms","100"]``; ``obu`` as on spot."""

@@ -156,6 +156,7 @@ class Hyperliquid(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=45.0)
     WS_URL = "wss://api.hyperliquid.xyz/ws"
     REST_URL = "https://api.hyperliquid.xyz"
+    PING = '{"method":"ping"}'
     PUSH, CONTROL, LISTING = Frame, Control, Meta
     LISTINGS = tuple(
         Request(
@@ -199,10 +200,6 @@ class Hyperliquid(DeclaredVenue):
         (symbol,) = symbols
         wanted = {"type": CHANNEL, "coin": symbol, **self._extra}
         return {"method": operation, "subscription": wanted}
-
-    def ping(self, session: Requests, now: float) -> str:
-        """Answered by ``{"channel":"pong"}``."""
-        return '{"method":"ping"}'
 
     def read_push(self, push: Frame[Any], session: Requests) -> Sequence[Message]:
         """A whole book."""

@@ -145,6 +145,7 @@ class Mexc(DeclaredVenue):
     STREAM_PATH = "/ws"
     REST_BOOK = RestBook(path="/api/v3/depth", depth="limit", weight=3, ending="/depth")
     LISTINGS = (Request(path="/api/v3/exchangeInfo", weight=10),)
+    PING = '{"method":"PING"}'
     SESSION = Session
     PUSH = None  # is not JSON
     CONTROL, BOOK, PROBLEM, LISTING = Control, Book, Control, Listing
@@ -167,10 +168,6 @@ class Mexc(DeclaredVenue):
 
     def _channel(self, symbol: str) -> str:
         return f"{CHANNEL}{self.options['speed']}@{symbol}"
-
-    def ping(self, session: Session, now: float) -> str:
-        """Answered by ``{"id":0,"code":0,"msg":"PONG"}``."""
-        return '{"method":"PING"}'
 
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a delta, or an answer (text, or bytes that begin with ``{``)."""

@@ -158,6 +158,7 @@ class Poloniex(DeclaredVenue):
     heartbeat = Heartbeat(interval=15.0, silence=40.0)
     WS_URL = "wss://ws.poloniex.com"
     REST_URL = "https://api.poloniex.com"
+    PING = '{"event":"ping"}'  # due 30 s after the last *client* frame
     PUSH, CONTROL, LISTING = SpotFrame, Control, list[Market]
     LISTINGS = (Request(path="/markets"),)
     CASE = "upper"
@@ -181,10 +182,6 @@ class Poloniex(DeclaredVenue):
     ) -> object:
         """``{"event":"subscribe","channel":["book_lv2"],"symbols":["BTC_USDT"]}``."""
         return {"event": operation, "channel": [CHANNEL], "symbols": symbols}
-
-    def ping(self, session: Requests, now: float) -> str:
-        """Due within 30 s of the last *client* frame, whatever the server sends."""
-        return '{"event":"ping"}'
 
     def read_push(self, push: SpotFrame[Any], session: Requests) -> Sequence[Message]:
         """Updates and snapshots."""

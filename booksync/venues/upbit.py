@@ -147,6 +147,7 @@ class Upbit(DeclaredVenue):
     heartbeat = Heartbeat(interval=30.0, silence=60.0)
     WS_URL = "wss://api.upbit.com/websocket/v1"
     REST_URL = "https://api.upbit.com"
+    PING = "PING"  # text, not JSON
     SESSION = Session
     PUSH, CONTROL, LISTING = Book, Control, list[Market]
     JSON_NUMBERS = True
@@ -192,10 +193,6 @@ class Upbit(DeclaredVenue):
             {"type": "orderbook", "codes": codes, "is_only_realtime": False},
             {"format": "SIMPLE"},
         )
-
-    def ping(self, session: Session, now: float) -> str:
-        """Text, not JSON."""
-        return "PING"
 
     def parse(self, frame: str | bytes, session: Session) -> Sequence[Message]:
         """Read a book (short or long keys) or an error."""

@@ -118,6 +118,7 @@ class WhiteBIT(DeclaredVenue):
     heartbeat = Heartbeat(interval=20.0, silence=40.0)
     WS_URL = "wss://wss.whitebit.com/ws"
     REST_URL = "https://whitebit.com"
+    PING = '{"id":0,"method":"ping","params":[]}'  # other than JSON closes
     PUSH, CONTROL, LISTING = Update, Control, list[Market]
     LISTINGS = (Request(path="/api/v4/public/markets"),)
     CASE = "upper"
@@ -136,10 +137,6 @@ class WhiteBIT(DeclaredVenue):
         rest = (self.depth, "0", True) if operation == "subscribe" else ()
         params = (*symbols, *rest)
         return {"id": number, "method": f"depth_{operation}", "params": params}
-
-    def ping(self, session: Requests, now: float) -> str:
-        """Text that is not JSON would close the socket."""
-        return '{"id":0,"method":"ping","params":[]}'
 
     def read_push(self, push: Update[Any], session: Requests) -> Sequence[Message]:
         """``past_update_id`` is the number of the change before."""

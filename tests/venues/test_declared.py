@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import pytest
 from msgspec import Struct
@@ -210,6 +210,24 @@ def test_broken_data_are_read_as_far_as_they_go():
     assert partly(b'{"id":3,"b":[1]}', Control).id == 3
     assert partly(b'{"id":"x"}', Control) == partly(b"{", Control) == Control()
     assert partly(b"{}", list[Control]) == []
+
+
+def test_stream_is_where_the_options_say():
+    class Chosen(Small):
+        OPTIONS: ClassVar = {"market": ("spot", "swap")}
+        STREAM_PATH = "/v5/{market}"
+
+    assert Small().stream_url("wss://x") == "wss://x/ws"
+    assert Chosen().stream_url("wss://x") == "wss://x/v5/spot"
+    swap = Chosen(options={"market": "swap"})
+    assert swap.stream_url("wss://y") == "wss://y/v5/swap"
+
+
+def test_ping_may_be_always_the_same():
+    class Beating(Small):
+        PING = '{"op":"ping"}'
+
+    assert Beating().ping(Requests(), 0.0) == '{"op":"ping"}'
 
 
 # -- frames ----------------------------------------------------------------------------
