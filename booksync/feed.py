@@ -123,8 +123,8 @@ def connect(  # noqa: PLR0913 - the options of design.md 7
         on_stale: What reading a withheld book does: ``"raise"`` raises
             :exc:`BookNotLive`; ``"wait"`` makes ``await feed.book(symbol)`` wait until
             it is live; ``"last"`` gives the last live book, frozen.
-        max_age: Seconds without a message after which a book is withheld, until the
-            next one; by default any.
+        max_age: Seconds without a message after which a book is withheld, until one
+            that is no later than that; by default any.
         audit_every: Seconds in which each live book is compared, level by level, with
             a snapshot once (:class:`~booksync.events.Audited`); only one that differs
             is withheld. Snapshots by REST use at most half the budget. Where they come

@@ -61,7 +61,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         stale_seconds: Seconds of nothing but stale deltas that mean the same.
         max_levels: Levels a side beyond which a book is given up as hostile.
         max_age: Seconds without a message after which a book is withheld; ``None``:
-            any. The next message that fits makes it live again.
+            any. A message that fits, and is no later than that, makes it live again.
         ring: Recent deltas remembered, so that an audit's snapshot can be brought
             forward; 0 where nothing is audited.
         refresh: Part of the room between the best price and the edge of the known

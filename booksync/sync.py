@@ -45,6 +45,7 @@ from booksync.events import (
     Synced,
     Verdict,
 )
+from booksync.lateness import Lateness
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
 from booksync.queries import FrozenBook
@@ -140,8 +141,10 @@ class Synchronizer:
         self._stale = 0
         self._stale_since = 0.0
         self._time: float | None = None
-        # Withheld for its age alone: the next delta that fits ends that.
+        # Withheld for its age alone: a recent delta that fits ends that.
         self._aged = False
+        age = self.policy.max_age
+        self._lateness = None if age is None else Lateness(age)
         # The withheld book is one that was served: its drift is worth a report.
         self._served = False
         self._former: Former | None = None
@@ -209,14 +212,15 @@ class Synchronizer:
         """
         if self.state is State.OFFLINE:
             return []
-        self.heard = now
+        self._hear(snapshot.time, now)
         if self._is_late(snapshot, request):
             self.counts.late += 1
             return []
         self.counts.snapshots += 1
         was_live = self.live
+        caught_up = self._caught_up(snapshot.time, now)
         refused = self._load(snapshot, now)
-        if refused:
+        if refused or not caught_up:
             return refused
         if was_live:
             watched = self._watch(now)
@@ -297,6 +301,8 @@ class Synchronizer:
         if aged_at is not None and now >= aged_at:
             outputs = self._withhold(Cause.AGED, now)
             self._aged = True
+            if self._lateness is not None:
+                self._lateness.restart()
             return outputs
         return []
 
@@ -455,7 +461,7 @@ class Synchronizer:
         if self.state is State.OFFLINE:
             self.counts.discarded += 1
             return []
-        self.heard = now
+        self._hear(delta.time, now)
         if self.state is State.SYNCING:
             return self._hold(delta, now)
         relation = relate(delta, self.book.sequence)
@@ -471,7 +477,10 @@ class Synchronizer:
             self._keep(delta)
             return outputs
         self._note_joined(relation)
-        outputs = self._apply(delta, now)
+        return self._met(self._apply(delta, now), now)
+
+    def _met(self, outputs: list[Output], now: float) -> list[Output]:
+        """Compare with the snapshot that was ahead, once the book is there."""
         ahead = self._ahead
         if ahead is not None and self.live:
             if self.book.sequence >= ahead.sequence:
@@ -521,19 +530,53 @@ class Synchronizer:
         self._keep(delta)
         return holes if self._quiet_at is None else [*holes, *self._join(now)]
 
+    def _hear(self, time: float | None, now: float) -> None:
+        self.heard = now
+        if self._lateness is not None and not self._aged:
+            self._lateness.heard(time, now)
+
     def _revive(self, delta: Delta, now: float) -> list[Output]:
-        """A book that was withheld for its age goes on, if nothing is missing."""
+        """A book that was withheld for its age catches up, if nothing is missing."""
         relation = relate(delta, self.book.sequence)
         if relation is Relation.STALE:
             self.counts.stale += 1
             return []
         if relation is Relation.NEXT:
-            return [*self._go_live(now), *self._apply(delta, now)]
+            if self._caught_up(delta.time, now):
+                return [*self._go_live(now), *self._apply(delta, now)]
+            return self._bring(delta, now)
         self.counts.gaps += 1
         gap = Gap(self.symbol, expected=self.book.sequence, got=delta.prev)
         outputs = self._desync(Cause.GAP, now)
         self._keep(delta)
         return [gap, *outputs]
+
+    def _caught_up(self, time: float | None, now: float) -> bool:
+        """Whether a message of that time shows the book of now; if not, it is late."""
+        if self._lateness is None or not self._aged:
+            return True
+        # Our own queue: it was too old when the book was found to be.
+        if now <= (self.since or 0.0) - (self.policy.max_age or 0.0):
+            return False
+        return self._lateness.caught_up(time, now)
+
+    def _bring(self, delta: Delta, now: float) -> list[Output]:
+        """Apply a delta to the withheld book; what it returns says that this failed."""
+        try:
+            self.book.apply(delta, now=now)
+        except MalformedMessage as error:
+            self.counts.refused += 1
+            return self._refuse(str(error), now)
+        self.counts.applied += 1
+        self._room -= len(delta.bids) + len(delta.asks)
+        if self._room < 0 and not self._has_room():
+            return self._refuse(f"more than {self.policy.max_levels} levels", now)
+        self._time = delta.time
+        if self.remembers:
+            self._ring.append(delta)
+        if not self._checksum_agrees(delta.checksum):
+            return self._desync(Cause.CHECKSUM, now)
+        return []
 
     def _holes(self, delta: Delta) -> list[Output]:
         """See what is missing between the last buffered delta and this one."""
@@ -619,17 +662,9 @@ class Synchronizer:
                 joined = joined or delta.last == sequence
                 continue
             self._note_joined(relation)
-            try:
-                self.book.apply(delta, now=now)
-            except MalformedMessage as error:
-                self.counts.refused += 1
-                return self._refuse(str(error), now)
-            self.counts.applied += 1
-            self._time = delta.time
-            if self.remembers:
-                self._ring.append(delta)
-            if not self._checksum_agrees(delta.checksum):
-                return self._desync(Cause.CHECKSUM, now)
+            failed = self._bring(delta, now)
+            if failed:
+                return failed
             joined = True
         return self._joined(now, joined=joined)
 
@@ -685,6 +720,7 @@ class Synchronizer:
 
     def _look(self, now: float) -> list[Output]:
         """Ask for a snapshot beside the live book when its window runs short."""
+        self._hear(self._time, now)
         if self._edge is None or not self._edge.near(self.book, now):
             return []
         self.remembers = True

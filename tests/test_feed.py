@@ -805,6 +805,31 @@ async def test_old_book_is_withheld_by_choice():
         assert feed.status("BTCUSDT").counts.requests == 1
 
 
+@pytest.mark.parametrize("venue", ["binance", "okx", "bybit"])
+async def test_backlog_after_a_stall_is_not_shown(venue):
+    """1.5 s of frames come at once: the book is live as of now, or withheld."""
+    async with running("BTCUSDT", venue=venue, max_age=0.5, flow=True) as (
+        feed,
+        server,
+        exchange,
+    ):
+        await feed.live(timeout=10.0)
+        await until(feed, is_a(Changed, "BTCUSDT"))
+        order = server.faults.inject("burst", seconds=1.5)
+        await until(feed, is_a(Desynced, "BTCUSDT", cause=Cause.AGED))
+        before = feed.status("BTCUSDT").counts
+        await until(feed, is_a(Synced, "BTCUSDT"))
+        assert order.count
+        assert exchange.now - feed["BTCUSDT"].time < 0.5 + 0.3
+        counts = feed.status("BTCUSDT").counts
+        assert counts.applied - before.applied > 3
+        assert (counts.snapshots, counts.requests) == (
+            before.snapshots,
+            before.requests,
+        )
+        proves(feed, exchange, "BTCUSDT")
+
+
 # -- flight recorder ------------------------------------------------------------
 
 

@@ -29,9 +29,13 @@ MAY = {
     "book": "errors exact messages queries side text_side",
     "edge": "book exact",
     "probing": "auditing book errors messages sync",
+    "lateness": "",
     "auditing": "book errors events exact messages",
     "comparing": "auditing book events",
-    "sync": "auditing book edge errors events messages policy queries states status",
+    "sync": (
+        "auditing book edge errors events lateness messages policy queries states "
+        "status"
+    ),
     "venues": "errors messages",
     "arbitration": "auditing book events queries states status sync",
     "seeding": "exact inputs messages sync",
