@@ -82,6 +82,8 @@ class Arbiter:
         self.auditing = False
         #: When it was last looked at whether the heir's levels are those served.
         self._looked = -math.inf
+        #: When that is due again, in seconds; ``None`` if nothing happened since.
+        self.look_at: float | None = None
 
     # -- reading --------------------------------------------------------------------
 
@@ -209,8 +211,9 @@ class Arbiter:
         replaced = self._replaced
         return line if replaced is None or not self._is_heir(line) else replaced
 
-    def _inherits(self) -> bool:
+    def _inherits(self, now: float) -> bool:
         """Whether the line that is served has an heir, and that is as far."""
+        self.look_at = None
         if self._replaced != self.active or self.waiting or self.auditing:
             return False
         served, heir = self.sync, self.lines[-1]
@@ -218,8 +221,8 @@ class Arbiter:
             return False
         if self._comparable:
             return heir.book.sequence >= served.book.sequence
-        now = max(served.heard or 0.0, heir.heard or 0.0)
-        if now - self._looked < LOOK:
+        if now < self._looked + LOOK:
+            self.look_at = self._looked + LOOK
             return False
         self._looked = now
         return alike(served.book, heir.book)
@@ -243,10 +246,15 @@ class Arbiter:
                 found += self._from_active(output)
             else:
                 found += self._from_other(line, output)
-        if self._inherits():
+        if self._inherits(self.lines[line].heard or 0.0):
             found += self._switch(len(self.lines) - 1)
         self._account(line, found)
         return found
+
+    def tick(self, now: float) -> list[Output]:
+        """Look again what could not be looked at when something happened last."""
+        due = self.look_at is not None and now >= self.look_at
+        return self._switch(len(self.lines) - 1) if due and self._inherits(now) else []
 
     def _account(self, line: int, told: list[Output]) -> None:
         """Keep account of what the user is told; it happened on ``line`` just now."""

@@ -53,14 +53,25 @@ class Comparison:
         self._looked = -math.inf
         self._compared = 0
 
-    def look(self, one: Book, other: Book, now: float) -> Audited | None:
-        """Compare two live books; ``None`` if that decides nothing yet. O(n)."""
+    def look(
+        self, one: Book, other: Book, now: float, *, again: bool = False
+    ) -> Audited | None:
+        """
+        Compare two live books; ``None`` if that decides nothing yet. O(n).
+
+        Args:
+            one: A book.
+            other: Another.
+            now: Seconds.
+            again: Even if they were looked at just now.
+
+        """
         if self._comparable:
             if one.sequence != other.sequence:
                 return None
             compared, found = differences(one, other)
             return self._verdict(one.sequence, compared, len(found))
-        if now - self._looked < LOOK:
+        if now - self._looked < LOOK and not again:
             return None
         self._looked = now
         self._compared, found = differences(one, other)

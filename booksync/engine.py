@@ -282,8 +282,8 @@ class Engine:
 
     def deadline(self) -> float | None:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
-        first = self.shelf.deadline()
-        due = [] if first is None else [first]
+        first = (self.shelf.deadline(), self._succession.deadline())
+        due = [at for at in first if at is not None]
         for at_ in self.connections.values():
             if not at_.closing and at_.books:
                 due.append(at_.silent_at(self.silence, hard=self._hard))

@@ -97,6 +97,17 @@ class Succession:
             outputs += self._audited(at, now) if at.audits else self._succeed(at, now)
         return outputs
 
+    def deadline(self) -> float | None:
+        """When :meth:`settle` is next due, in seconds; ``None`` if nothing is."""
+        arbiters = self._shelf.arbiters
+        due = [
+            arbiters[symbol].look_at
+            for at in self._heirs.values()
+            for symbol in at.books
+            if symbol in arbiters
+        ]
+        return min((at for at in due if at is not None), default=None)
+
     def forget(self, symbol: str) -> None:
         """The user wants the symbol no longer."""
         self._comparisons.pop(symbol, None)
@@ -109,19 +120,23 @@ class Succession:
 
     def _succeed(self, at: Connection, now: float) -> list[Output]:
         """Let the other connection go if all its books have heirs that are as far."""
+        outputs: list[Output] = []
+        for symbol in at.books:
+            arbiter = self._shelf.arbiters.get(symbol)
+            outputs += [] if arbiter is None else arbiter.tick(now)
         if not at.books or not all(map(self._shelf.ready, at.books)):
-            return []
+            return outputs
         for symbol, sync in at.books.items():
             self._shelf.succeeded(symbol, at.line, sync, now)
         old = self._old(at)
         at.succeeds = None
         del self._heirs[at.number]
         if old is None:
-            return []
+            return outputs
         old.ended.update(old.books)
         old.books.clear()
         old.waiting.clear()
-        return self._give_up(old, Cause.CLOSING)
+        return [*outputs, *self._give_up(old, Cause.CLOSING)]
 
     # -- auditors -------------------------------------------------------------------
 
@@ -164,34 +179,33 @@ class Succession:
             doubted=self._doubts.pop(symbol, frozenset()),
         )
 
-    def _look(self, symbol: str, now: float) -> list[Output]:
+    def _look(self, symbol: str, now: float, *, last: bool = False) -> list[Output]:
+        """Look whether a comparison can be decided; at the last, it is."""
+        comparison = self._comparisons[symbol]
         arbiter = self._shelf.arbiters.get(symbol)
         if arbiter is None:
             del self._comparisons[symbol]
             return []
         one, other = arbiter.lines[:2]
-        if not (one.live and other.live):
-            return []
-        found = self._comparisons[symbol].look(one.book, other.book, now)
-        if found is None:
+        found = None
+        if one.live and other.live:
+            found = comparison.look(one.book, other.book, now, again=last)
+        if found is None and not last:
             return []
         del self._comparisons[symbol]
-        return self._concluded(arbiter, found, now)
-
-    def _end(self, symbol: str, now: float) -> list[Output]:
-        """End a comparison that could not be made so far."""
-        comparison = self._comparisons.pop(symbol, None)
-        arbiter = self._shelf.arbiters.get(symbol)
-        if comparison is None or arbiter is None:
-            return []
-        if not arbiter.live:
+        if found is None and not arbiter.live:
             if arbiter.auditing:
                 self._dismiss(symbol, now)
             return []
-        found = comparison.end(arbiter.book.sequence)
-        if found.verdict is Verdict.INCONCLUSIVE:
-            self._doubts[symbol] = comparison.doubts
+        if found is None:
+            found = comparison.end(arbiter.book.sequence)
+            if found.verdict is Verdict.INCONCLUSIVE:
+                self._doubts[symbol] = comparison.doubts
         return self._concluded(arbiter, found, now)
+
+    def _end(self, symbol: str, now: float) -> list[Output]:
+        known = symbol in self._comparisons
+        return self._look(symbol, now, last=True) if known else []
 
     def _concluded(self, arbiter: Arbiter, found: Audited, now: float) -> list[Output]:
         counts = arbiter.sync.counts

@@ -347,6 +347,27 @@ def test_level_that_changed_during_an_audit_is_not_held_against_a_book():
     assert (outputs[0].verdict, outputs[0].differing) == (Verdict.DIFFERING, 1)
 
 
+def test_last_look_decides_where_nothing_moves_any_more():
+    engine = auditing("X", numbering=None)
+    engine.frame(2, bid(3, "7"), 6.0)
+    engine.frame(2, bid(4, "1"), 6.05)  # alike, and nothing comes after that
+    found, gone = engine.take(inputs.Compared("X"), 9.0)
+    assert found.verdict is Verdict.MATCHED
+    assert type(gone) is Reconnect
+
+
+def test_level_is_untouched_as_long_as_nothing_moves():
+    engine = live(toy(numbering=None), "X")
+    outputs = []
+    for number in (2, 3):
+        now = 10.0 * number
+        auditing("X", numbers=(number,), engine=engine, now=now)
+        engine.frame(number, bid(3, "7"), now)
+        outputs = engine.take(inputs.Compared("X"), now + 3.0)
+        engine.take(inputs.Closed(number, Cause.CLOSING), now + 3.0)
+    assert outputs[0].verdict is Verdict.DIFFERING
+
+
 def test_match_ends_all_doubt():
     engine = live(toy(numbering=None), "X")
     doubt(engine, 2, "7")

@@ -205,6 +205,7 @@ class Connections(RuleBasedStateMachine):
         """Once all is told, one connection is left, and its book is the venue's."""
         for _ in range(4 * len(self.books) + 20):
             self.now += 1.0
+            self.do(self.engine.take(inputs.Ticked(), self.now))
             self.impatient()
             for wire in list(self.wires.values()):
                 if wire.number not in self.wires:
