@@ -7,6 +7,7 @@ import contextlib
 import functools
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from booksync.errors import BookSyncError, TransportError
 from booksync.events import FetchSnapshot
@@ -16,7 +17,7 @@ from booksync.telling import tell
 from booksync.transport import Answer, Rest
 from booksync.venues.base import Venue
 
-__all__ = ["Fetcher"]
+__all__ = ["Fetcher", "fetch_instruments"]
 
 #: The number of a request that no book waits for.
 AUDIT = -1
@@ -255,3 +256,20 @@ def retry_after(text: str, now: float) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(0.0, until - now), LONGEST_STOP)
+
+
+async def fetch_instruments(venue: Venue, rest: Rest) -> list[Any]:
+    """
+    Ask the venue for its markets.
+
+    Raises:
+        TransportError: If it does not answer.
+
+    """
+    found: list[Any] = []
+    for request in venue.instrument_requests():
+        answer = await rest.request(request)
+        if answer.status != HTTP_OK:
+            raise TransportError(f"{request.path}: HTTP status {answer.status}")
+        found += venue.parse_instruments(answer.body)
+    return found

@@ -17,7 +17,7 @@ from booksync.telling import tell
 from booksync.transport import Rest, Stream, Transport
 from booksync.venues.base import Venue
 
-__all__ = ["Host", "Keeper", "Link", "spread"]
+__all__ = ["Host", "Keeper", "Link"]
 
 #: Frames waiting to be sent on one connection; past it the connection is given up.
 MAX_OUTBOX = 10_000
@@ -428,13 +428,3 @@ class Keeper:
         part = LIFE_PART - 0.1 * self.line - LIFE_JITTER * self._host.chance()
         await asyncio.wait([link.ended], timeout=lifetime * part)
         self.rotate(link.number)
-
-
-def spread(symbols: list[str], size: int) -> list[list[str]]:
-    """
-    Divide ``symbols`` over connections of at most ``size``.
-
-    >>> spread(["A", "B", "C"], 2)
-    [['A', 'B'], ['C']]
-    """
-    return [symbols[start : start + size] for start in range(0, len(symbols), size)]

@@ -864,7 +864,7 @@ async def test_fault_leaves_a_recording_that_replays_to_the_same_event(
 async def test_recording_cut_from_the_middle_goes_on_from_its_checkpoint(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("booksync.feed.CHECKPOINT_EVERY", 0.5)
+    monkeypatch.setattr("booksync.noting.CHECKPOINT_EVERY", 0.5)
     path = tmp_path / "day.jsonl"
     async with running(record=path) as (feed, server, _):
         await all_live(feed, server)
@@ -873,7 +873,7 @@ async def test_recording_cut_from_the_middle_goes_on_from_its_checkpoint(
                 server.step()
                 async for _ in quiet(feed):
                     pass
-                feed._recorder._file.flush()
+                feed._notes.recorder._file.flush()
         server.step(3)
         async for _ in quiet(feed):
             pass

@@ -10,7 +10,8 @@ from booksync import keeping
 from booksync.budget import Budget
 from booksync.errors import MalformedMessage, TransportError
 from booksync.inputs import Closed, Compared, Opened, Subscribed
-from booksync.keeping import LIFE_PART, Keeper, spread
+from booksync.keeping import LIFE_PART, Keeper
+from booksync.spreading import spread
 from booksync.states import Cause
 from booksync.transport import Answer
 from booksync.venues.facts import Heartbeat, Limits, Request

@@ -62,10 +62,17 @@ MAY = {
     "pooling": "budget scheduling sharing",
     "keeping": "backoff budget errors inputs states telling transport venues",
     "metrics": "budget errors feed states status",
+    "settings": "budget errors venues",
+    "spreading": "events keeping",
+    "noting": "events flight inputs queues recording states",
+    "driving": (
+        "arbitration engine errors events fetching inputs noting queues spreading "
+        "states sync telling"
+    ),
     "feed": (
-        "arbitration book budget engine errors events fetching flight inputs "
-        "keeping pooling queries queues recording scheduling states status sync "
-        "telling transport venues"
+        "book budget driving engine errors events fetching inputs keeping noting "
+        "pooling queries queues scheduling settings spreading states status "
+        "transport venues"
     ),
 }
 KIT = {"engine", "events", "inputs", "states", "sync", "venues"}
@@ -77,6 +84,9 @@ SHELL = {
     "keeping",
     "sharing",
     "pooling",
+    "spreading",
+    "noting",
+    "driving",
     "telling",
     "feed",
     "cli",

@@ -201,9 +201,13 @@ async def test_frames_are_as_many_as_were_recorded(registry, tmp_path):
         collect(feed, registry)
         await all_live(feed, server)
         server.step(30)
-        await until(feed, lambda _: not feed._inputs.items)
+
+        def enough(_):
+            return feed.counts.frames > 30 and not feed._inputs.items
+
+        await until(feed, enough)
         told = Scrape(registry).sum("booksync_frames", **BINANCE)
-        feed._recorder._file.flush()
+        feed._notes.recorder._file.flush()
         came = [r for r in Recording(path) if r.get("ch") == "ws" and r["dir"] == "in"]
         assert told == len(came) > 30
 

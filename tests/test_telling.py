@@ -221,7 +221,7 @@ async def idle():
 @pytest.mark.anyio
 @pytest.mark.parametrize(("event", "level", "text", "fields"), EVENTS)
 async def test_each_event_is_one_record(told, idle, event, level, text, fields):
-    idle._emit([event])
+    idle._driver._emit([event])
     (record,) = told.records
     assert record.name == "booksync.feed"
     assert record.levelname == level
@@ -232,7 +232,7 @@ async def test_each_event_is_one_record(told, idle, event, level, text, fields):
 
 @pytest.mark.anyio
 async def test_snapshot_that_is_asked_for_by_a_frame_is_told(told, idle):
-    idle._emit([FetchSnapshot("X", 4, 0.0)])
+    idle._driver._emit([FetchSnapshot("X", 4, 0.0)])
     (record,) = told.records
     assert (record.name, record.levelname) == ("booksync.fetching", "DEBUG")
     asked = {"event": "snapshot_requested", "symbol": "X", "request": 4}
@@ -241,7 +241,7 @@ async def test_snapshot_that_is_asked_for_by_a_frame_is_told(told, idle):
 
 @pytest.mark.anyio
 async def test_rejected_symbols_are_one_record_each(told, idle):
-    idle._emit([Rejected(("X", "Y"), "no", final=False)])
+    idle._driver._emit([Rejected(("X", "Y"), "no", final=False)])
     assert [r["symbol"] for r in of(told, "refused")] == ["X", "Y"]
 
 
@@ -255,7 +255,7 @@ async def test_rejected_symbols_are_one_record_each(told, idle):
     ids=["delta", "audit that matched"],
 )
 async def test_what_changes_no_trust_is_no_record(told, idle, event):
-    idle._emit([event] * 100)
+    idle._driver._emit([event] * 100)
     assert not told.records
 
 
@@ -335,7 +335,7 @@ def test_symbols_that_come_and_go_leave_nothing_behind():
     ids=["malformed", "rejected", "halted"],
 )
 async def test_words_and_symbols_are_fit_to_print(told, idle, event):
-    idle._emit([event])
+    idle._driver._emit([event])
     (record,) = told.records
     assert "forged line" in record.reason
     for text in (record.getMessage(), record.reason, record.symbol):
