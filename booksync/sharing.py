@@ -30,6 +30,8 @@ PATIENCE = 0.01
 BUSY = 0.1
 #: Seconds after which what a process has under way counts as answered.
 LEASE = 60.0
+#: Seconds by which what others wrote may be later than our own reading of the clock.
+LATE = 5.0
 #: Orders that could not be written yet: the oldest go first.
 MAX_PENDING = 10_000
 
@@ -173,13 +175,21 @@ class SharedBudget(Budget):
         raw, (stopped, under_way, done) = self._read(file)
         self.restore(
             -math.inf if stopped is None else stopped,
-            # Another clock may be ahead of this one, or was set back.
-            [(min(at, now), weight) for at, weight in under_way],
-            [(min(at, now), weight) for at, weight in done],
+            [(_believed(at, now), weight) for at, weight in under_way],
+            [(_believed(at, now), weight) for at, weight in done],
         )
         for action in self._pending:
             action()
         return raw
+
+
+def _believed(at: float, now: float) -> float:
+    """
+    Take a time as it is, unless the clock it was read from was ahead of ours.
+
+    A little later than ``now`` is usual: ours was read before we had the file.
+    """
+    return at if at <= now + LATE else now
 
 
 def _busy(error: Exception) -> bool:

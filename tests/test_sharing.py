@@ -119,6 +119,16 @@ def test_times_of_a_clock_that_was_ahead_do_not_last(path):
     assert other.take(100, now=60.0) == 0
 
 
+def test_process_that_was_held_up_makes_no_request_of_another_older(path):
+    """It read the clock, waited for a processor, and writes after the other."""
+    one, other = pair(path)
+    one.take(60, now=10.4)
+    one.settle(60, now=10.5)
+    assert other.take(40, now=10.0) == 0
+    assert one.used(70.4) == 100
+    assert one.take(1, now=70.4) > 0
+
+
 def test_while_another_holds_the_file_nothing_is_spent_and_nothing_forgotten(path):
     one, other = pair(path)
     assert one.take(60, now=0.0) == 0
