@@ -76,6 +76,7 @@ class Connection:
         "prober",
         "pulse",
         "refused",
+        "renewed",
         "resubscribing",
         "rotating",
         "session",
@@ -104,6 +105,8 @@ class Connection:
         self.resubscribing: set[str] = set()
         #: How often in a row the venue refused to subscribe a symbol just now.
         self.refused: dict[str, int] = {}
+        #: How often a symbol was subscribed again because nothing was heard of it.
+        self.renewed: dict[str, int] = {}
         #: Unsubscribed for good: late frames of them are no fault.
         self.ended: set[str] = set()
         self.closing = False

@@ -25,7 +25,6 @@ from booksync.errors import (
     legible,
 )
 from booksync.events import (
-    Check,
     Malformed,
     Output,
     Reconnect,
@@ -33,6 +32,7 @@ from booksync.events import (
     Rotate,
     Send,
 )
+from booksync.listening import Listener
 from booksync.messages import (
     Checksum,
     Closing,
@@ -51,7 +51,7 @@ from booksync.policy import Policy, Way
 from booksync.probing import Prober
 from booksync.seeding import plant, seed_of
 from booksync.shelf import Shelf
-from booksync.states import ENDINGS, Cause
+from booksync.states import ENDINGS, Cause, Scope
 from booksync.status import FeedCounts
 from booksync.succession import Succession
 from booksync.sync import Synchronizer
@@ -145,10 +145,6 @@ class Engine:
     ) -> None:
         self.venue = venue
         self.policy = policy or policy_of(venue)
-        self.silence = venue.heartbeat.silence if silence is None else silence
-        #: Silence for so long is a fault, however quiet the market is: the user says
-        #: so, or the venue answers our pings by frames.
-        self._hard = silence is not None or venue.heartbeat.interval is not None
         self.shelf = Shelf(venue, self.policy, lines=lines, keep_last=keep_last)
         #: What is served, by symbol.
         self.books = self.shelf.served
@@ -157,6 +153,14 @@ class Engine:
         self._succession = Succession(
             self.shelf, self.connections, noted=self._noted, give_up=self._give_up
         )
+        self._listener = Listener(
+            venue,
+            self.shelf,
+            self.connections,
+            silence=silence,
+            lost=self._lost,
+            renewed=self._renew,
+        )
         self.counts = FeedCounts()
         self._discover = discover
         self._parse = venue.parse
@@ -164,7 +168,7 @@ class Engine:
         answers = Answers(
             venue,
             self.shelf,
-            probed=self._probed,
+            probed=self._listener.probed,
             noted=self._noted,
             malformed=self._malformed,
             discover=discover,
@@ -284,14 +288,8 @@ class Engine:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
         first = (self.shelf.deadline(), self._succession.deadline())
         due = [at for at in first if at is not None]
-        for at_ in self.connections.values():
-            if not at_.closing and at_.books:
-                due.append(at_.silent_at(self.silence, hard=self._hard))
-                due.append(at_.ask_at(self.silence))
-                if at_.prober is not None and at_.ack_at is None:
-                    due.append(at_.prober.deadline())
-            if at_.ack_at is not None:
-                due.append(at_.ack_at)
+        due += self._listener.deadline()
+        due += [at.ack_at for at in self.connections.values() if at.ack_at is not None]
         return min(due, default=None)
 
     def tick(self, now: float) -> list[Output]:
@@ -303,37 +301,30 @@ class Engine:
             if at.ack_at is not None and now >= at.ack_at:
                 outputs += self._start_all(at, now)
             if at.books and not at.closing:
-                outputs += self._listen(at, now)
-        return outputs
+                outputs += self._listener.listen(at, now)
+        return [*outputs, *self._listener.compare(now)]
 
-    def _listen(self, at: Connection, now: float) -> list[Output]:
-        """Give up a connection that is silent for too long; ask about a quiet one."""
-        prober = at.prober
-        silent = now >= at.silent_at(self.silence, hard=self._hard)
-        if not silent and (prober is None or not prober.dead(at.books, now)):
-            return [] if prober is None else self._doubt(at, prober, now)
+    def _lost(self, at: Connection, now: float) -> list[Output]:
+        """Give up a connection on which nothing is heard."""
         outputs: list[Output] = []
         for sync in at.books.values():
             outputs += self._noted(sync, sync.disconnected(now, Cause.SILENT))
         return [*outputs, *self._give_up(at, Cause.SILENT)]
 
-    def _doubt(self, at: Connection, prober: Prober, now: float) -> list[Output]:
-        """Ask about what is silent for unusually long."""
-        asked: list[str] = []
-        if now >= at.ask_at(self.silence):
-            asked += prober.press(at.books, now, at.data.heard)
-        symbol = prober.look(at.books, now)
-        if symbol is not None:
-            asked.append(symbol)
-        return [Check(symbol, probe=True) for symbol in asked]
-
-    def _probed(self, snapshot: Snapshot, now: float) -> None:
-        """Tell every line of the symbol what the venue has."""
-        for at in self.connections.values():
-            sync = at.books.get(snapshot.symbol)
-            if sync is not None and at.prober is not None:
-                quiet = at.prober.answered(sync, snapshot, now)
-                at.vouched = now if quiet else at.vouched
+    def _renew(self, at: Connection, symbol: str, now: float) -> list[Output]:
+        """Subscribe a book again of which nothing is heard, beside others that are."""
+        hopeless = self.venue.facts.resync is Resync.RECONNECT
+        at.renewed[symbol] = at.renewed.get(symbol, 0) + 1
+        if hopeless or at.renewed[symbol] > RESUBSCRIPTIONS:
+            return self._lost(at, now)
+        sync = at.books[symbol]
+        found = sync.disconnected(now, Cause.SILENT, Scope.SYMBOL)
+        outputs = [*self._noted(sync, found), self._again(at, symbol, now)]
+        at.waiting.add(symbol)
+        if self.venue.facts.acks:  # it may be that none of this is confirmed
+            at.ack_at = now + ACK_WAIT
+            return outputs
+        return [*outputs, *self._start(at, symbol, now)]
 
     # -- inputs -----------------------------------------------------------------------
 
@@ -438,14 +429,18 @@ class Engine:
             if symbol in at.refused:  # nothing is to be ended first
                 outputs += self._subscribe(at, (symbol,), now)
                 continue
-            frames = list(self.venue.unsubscribe((symbol,), at.session, now))
-            if symbol in at.resubscribing or not self.venue.facts.acks:
-                frames += self.venue.subscribe((symbol,), at.session, now)
-                at.resubscribing.discard(symbol)
-            else:
-                at.resubscribing.add(symbol)
-            outputs.append(Send(at.number, tuple(frames)))
+            outputs.append(self._again(at, symbol, now))
         return outputs
+
+    def _again(self, at: Connection, symbol: str, now: float) -> Send:
+        """End a subscription; once the venue confirms that, it is made again."""
+        frames = list(self.venue.unsubscribe((symbol,), at.session, now))
+        if symbol in at.resubscribing or not self.venue.facts.acks:
+            frames += self.venue.subscribe((symbol,), at.session, now)
+            at.resubscribing.discard(symbol)
+        else:
+            at.resubscribing.add(symbol)
+        return Send(at.number, tuple(frames))
 
     # -- messages -------------------------------------------------------------------
 

@@ -330,7 +330,7 @@ class Feed:
             "depth": self.venue.depth,
             "options": self.venue.options,
             "policy": msgspec.to_builtins(self._settings.policy),
-            "silence": self._engine.silence,
+            "silence": self._settings.silence,
             "lines": self._settings.lines,
             "instruments": msgspec.to_builtins(known, str_keys=True),
         }

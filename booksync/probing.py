@@ -194,15 +194,15 @@ class Prober:
         told = self._proven >= EXPECTED or (self._whole and not self._pressed)
         return told and self._doubted is None
 
-    def dead(self, books: Mapping[str, Synchronizer], now: float) -> bool:
-        """Whether what the venue has ahead never came."""
+    def dead(self, books: Mapping[str, Synchronizer], now: float) -> str | None:
+        """Name the book of which what the venue has ahead never came."""
         if self._doubted is None or now < self._until:
-            return False
+            return None
         symbol, self._doubted = self._doubted, None
         sync = books.get(symbol)
-        if sync is None or not sync.live:
-            return False
-        return sync.heard == self._books[symbol].heard
+        if sync is None or not sync.live or sync.heard != self._books[symbol].heard:
+            return None
+        return symbol
 
 
 def _is_ahead(snapshot: Snapshot, book: Book) -> bool | None:

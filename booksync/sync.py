@@ -172,12 +172,15 @@ class Synchronizer:
         return self._ask(now, first=True)
 
     def disconnected(
-        self, now: float, cause: Cause = Cause.DISCONNECTED
+        self,
+        now: float,
+        cause: Cause = Cause.DISCONNECTED,
+        scope: Scope = Scope.CONNECTION,
     ) -> list[Output]:
         """Note that the stream is gone, and why. Idempotent."""
         if self.state is State.OFFLINE:
             return []
-        outputs = self._withhold(cause, now, scope=Scope.CONNECTION)
+        outputs = self._withhold(cause, now, scope=scope)
         self._drop_buffer()
         return outputs
 

@@ -45,10 +45,12 @@ MAY = {
     "succession": (
         "arbitration auditing comparing connection events inputs shelf states sync"
     ),
+    "straggling": "arbitration sync",
+    "listening": ("connection events messages probing shelf straggling sync venues"),
     "answering": "errors events inputs messages shelf sync venues",
     "engine": (
-        "answering connection errors events inputs messages policy probing seeding "
-        "shelf states status succession sync venues"
+        "answering connection errors events inputs listening messages policy probing "
+        "seeding shelf states status succession sync venues"
     ),
     "recording": "errors inputs",
     "replaying": (
