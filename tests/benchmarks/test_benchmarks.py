@@ -101,6 +101,21 @@ def test_apply_measures_every_case_and_proves_every_frame():
     assert all(len(pairs) == 2 for pairs in found.values())
 
 
+def test_apply_answers_a_book_that_wants_to_be_checked():
+    workload = tiny()
+    engine = apply.primed(workload, float)
+    sync = engine.books[workload.symbol]
+    assert apply.checked(engine, workload) < 1.0
+    assert sync.counts.audits == 0  # it did not ask
+    for raw in workload.frames:
+        engine.frame(1, raw, 0.0)
+    sync.remembers = True
+    apply.checked(engine, workload)
+    assert sync.counts.audits == 1
+    assert not sync.remembers
+    apply.proved(engine, workload)
+
+
 def test_apply_notices_a_frame_that_was_not_applied():
     workload = tiny()
     engine = apply.primed(workload, float)
