@@ -26,8 +26,10 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from booksync.asking import Asking
 from booksync.auditing import Former, audit
 from booksync.book import Book
+from booksync.buffering import Buffer
 from booksync.edge import Edge
 from booksync.errors import MalformedMessage
 from booksync.events import (
@@ -35,12 +37,10 @@ from booksync.events import (
     Check,
     Desynced,
     Drift,
-    FetchSnapshot,
     Gap,
     Halted,
     Malformed,
     Output,
-    Resubscribe,
     Resumed,
     Synced,
     Verdict,
@@ -122,18 +122,14 @@ class Synchronizer:
         #: Set when :meth:`deadline` may have changed; cleared by who reads it.
         self.dirty = False
         self._keep_last = keep_last
-        self._buffer: deque[Delta] = deque()
-        self._buffer_levels = 0
-        self._request = 0
-        self._attempt = 0
-        self._waiting = False
-        self._old = 0
+        limits = self.policy.max_buffer, self.policy.max_buffer_levels
+        self._buffer = Buffer(*limits)
+        self._asking = Asking(symbol, self.policy)
         # Nothing was applied since the snapshot: a straddling delta may join it.
         self._fresh = False
         # Nothing is pending on the next delta: it may take the short way.
         self._settled = False
         self._quiet_at: float | None = None
-        self._snapshot_at: float | None = None
         # So many levels may come before sides are looked at for being too long.
         self._room = 0
         self._crossed = 0
@@ -236,10 +232,7 @@ class Synchronizer:
 
     def snapshot_failed(self, request: int, now: float) -> list[Output]:
         """Note that a :class:`FetchSnapshot` came to nothing; another follows."""
-        if request != self._request or not self._waiting:
-            return []
-        self._waiting = False
-        return self._retry(now)
+        return self._retry(now) if self._asking.answers(request) else []
 
     def lost(self, expected: int, got: int, now: float) -> list[Output]:
         """Note that a message of the whole connection is missing."""
@@ -287,7 +280,7 @@ class Synchronizer:
 
     def deadline(self) -> float | None:
         """When :meth:`tick` is next due, in seconds; ``None`` if nothing is."""
-        due = (self._quiet_at, self._snapshot_at, self._crossed_at, self._aged_at())
+        due = (self._quiet_at, self._asking.due, self._crossed_at, self._aged_at())
         return min((at for at in due if at is not None), default=None)
 
     def tick(self, now: float) -> list[Output]:
@@ -298,7 +291,7 @@ class Synchronizer:
             return self._go_live(now)
         if self._crossed_at is not None and now >= self._crossed_at:
             return self._desync(Cause.CROSSED, now)
-        if self._snapshot_at is not None and now >= self._snapshot_at:
+        if self._asking.due is not None and now >= self._asking.due:
             return self._retry(now, overdue=True)
         aged_at = self._aged_at()
         if aged_at is not None and now >= aged_at:
@@ -382,19 +375,19 @@ class Synchronizer:
             self._room = 0
             self._time = snapshot.time
             self._go_live(now)
-        self._request, self._waiting = asked
+        self._asking.request, self._asking.waiting = asked
 
     # -- reading ------------------------------------------------------------------
 
     @property
     def awaited(self) -> int | None:
         """Number of the snapshot request under way; ``None`` if there is none."""
-        return self._request if self._waiting else None
+        return self._asking.request if self._asking.waiting else None
 
     @property
     def asked(self) -> tuple[int, bool]:
         """Number of the last snapshot request, and whether it is awaited."""
-        return self._request, self._waiting
+        return self._asking.request, self._asking.waiting
 
     @property
     def buffered(self) -> tuple[Delta, ...]:
@@ -585,7 +578,7 @@ class Synchronizer:
         """See what is missing between the last buffered delta and this one."""
         if not self._buffer:
             return []
-        newest = self._buffer[-1]
+        newest = self._buffer.newest
         end = newest.last
         if _restarted(delta, end, newest.time):
             self._drop_buffer()
@@ -596,39 +589,22 @@ class Synchronizer:
         return [Gap(self.symbol, expected=end, got=delta.prev)]
 
     def _keep(self, delta: Delta) -> None:
-        if self.policy.way is not Way.FETCH:
-            self.counts.discarded += 1
-            return
-        buffer = self._buffer
-        buffer.append(delta)
-        self._buffer_levels += len(delta.bids) + len(delta.asks)
-        while (
-            len(buffer) > self.policy.max_buffer
-            or self._buffer_levels > self.policy.max_buffer_levels
-        ):
-            self._next_buffered()
-            self.counts.discarded += 1
-
-    def _next_buffered(self) -> Delta:
-        delta = self._buffer.popleft()
-        self._buffer_levels -= len(delta.bids) + len(delta.asks)
-        return delta
+        fetched = self.policy.way is Way.FETCH
+        self.counts.discarded += self._buffer.keep(delta) if fetched else 1
 
     def _drop_buffer(self) -> None:
-        self.counts.discarded += len(self._buffer)
-        self._buffer.clear()
-        self._buffer_levels = 0
+        self.counts.discarded += self._buffer.drop()
 
     def _is_late(self, snapshot: Snapshot, request: int | None) -> bool:
         """Whether something newer was asked for, or is in the book already."""
         if request is not None:
-            return request != self._request or not self._waiting
+            return not self._asking.answers(request)
         older = self.live and snapshot.sequence < self.book.sequence
         return self.policy.newest and older
 
     def _load(self, snapshot: Snapshot, now: float) -> list[Output]:
         """Replace the book's levels; what it returns says that this failed."""
-        self._waiting = False
+        self._asking.waiting = False
         if self._served:
             self._former, self._served = Former(self.book), False
         try:
@@ -640,7 +616,8 @@ class Synchronizer:
         self._fresh = True
         self._room = 0
         self._settled = False
-        self._quiet_at = self._snapshot_at = None
+        self._quiet_at = None
+        self._asking.answered()
         self._time = snapshot.time
         self.dirty = True
         return []
@@ -652,12 +629,12 @@ class Synchronizer:
         joined = False
         while self._buffer:
             sequence = self.book.sequence
-            relation = relate(self._buffer[0], sequence)
+            relation = relate(self._buffer.oldest, sequence)
             if relation is Relation.GAP or (
                 relation is Relation.OVERLAP and not self._may_overlap
             ):
                 return self._too_old(now)
-            delta = self._next_buffered()
+            delta = self._buffer.take()
             if self._former is not None:
                 self._former.take(delta)
             if relation is Relation.STALE:
@@ -673,9 +650,7 @@ class Synchronizer:
 
     def _too_old(self, now: float) -> list[Output]:
         """The snapshot does not reach the buffer: keep that, within reason."""
-        self._old += 1
-        if self._old >= self.policy.old_snapshots:
-            self._old = 0
+        if self._asking.too_old():
             self._drop_buffer()
         return self._retry(now)
 
@@ -688,11 +663,10 @@ class Synchronizer:
         return []
 
     def _go_live(self, now: float) -> list[Output]:
-        self._attempt = self._old = 0
+        self._asking.succeeded()
         self._aged = False
         self._stale = 0
-        self._waiting = False
-        self._quiet_at = self._snapshot_at = None
+        self._quiet_at = None
         self._move(Cause.JOINED, now)
         self._settled = not self._fresh
         self.book.reveal()
@@ -815,41 +789,27 @@ class Synchronizer:
 
     def _forget(self) -> None:
         self.unbridged = self.overlap = False
-        self._fresh = self._settled = self._waiting = self._aged = False
+        self._fresh = self._settled = self._aged = False
+        self._asking.answered()
         self._ahead = None
         self._ring.clear()
         self._remember_no_more()
-        self._quiet_at = self._snapshot_at = self._crossed_at = None
+        self._quiet_at = self._crossed_at = None
         self._crossed = self._stale = 0
         self.dirty = True
 
     def _retry(self, now: float, *, overdue: bool = False) -> list[Output]:
-        self._attempt += 1
-        self._quiet_at = self._snapshot_at = None
+        self._quiet_at = None
         self.cause = Cause.RETRY if self.cause is Cause.CONNECTED else self.cause
-        return self._ask(now, overdue=overdue)
+        return self._asked(self._asking.again(now, overdue=overdue))
 
-    def _ask(
-        self, now: float, *, first: bool = False, overdue: bool = False
-    ) -> list[Output]:
-        """Ask for a snapshot, in the venue's way and not too often."""
-        policy, attempt = self.policy, self._attempt
-        wait = min(policy.retry_max, policy.retry_min * 2 ** min(attempt - 1, 30))
-        at = now + (wait if attempt else 0.0)
+    def _ask(self, now: float, *, first: bool = False) -> list[Output]:
+        return self._asked(self._asking.ask(now, first=first))
+
+    def _asked(self, commands: list[Output]) -> list[Output]:
+        self.counts.requests += len(commands)
         self.dirty = True
-        if policy.way is Way.FETCH:
-            self._request += 1
-            self._waiting = True
-            self.counts.requests += 1
-            if policy.answer_wait is not None:
-                self._snapshot_at = at + policy.answer_wait
-            return [FetchSnapshot(self.symbol, self._request, at, attempt)]
-        self._snapshot_at = at + policy.snapshot_wait
-        comes = policy.way is Way.WAIT and (policy.newest or not overdue)
-        if first or comes:
-            return []
-        self.counts.requests += 1
-        return [Resubscribe(self.symbol, at, attempt)]
+        return commands
 
     def _move(self, cause: Cause, now: float) -> None:
         self.state = TRANSITIONS[self.state][cause]

@@ -32,9 +32,11 @@ MAY = {
     "lateness": "",
     "auditing": "book errors events exact messages",
     "comparing": "auditing book events",
+    "asking": "events policy",
+    "buffering": "messages",
     "sync": (
-        "auditing book edge errors events lateness messages policy queries states "
-        "status"
+        "asking auditing book buffering edge errors events lateness messages policy "
+        "queries states status"
     ),
     "venues": "errors messages",
     "arbitration": "auditing book events queries states status sync",

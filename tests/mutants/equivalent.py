@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["EQUIVALENT"]
 
 EQUIVALENT: dict[str, str] = {
-    "sync._go_live: self._waiting = False -> left out": "loading did it before",
     "sync._move: self.dirty = True -> left out": (
         "who moves also asks, loads or forgets: that sets it"
     ),
