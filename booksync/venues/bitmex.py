@@ -20,13 +20,14 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from msgspec import Struct
 
 from booksync.errors import MalformedMessage
-from booksync.messages import Delta, Message, Rejected, Snapshot
-from booksync.venues.base import Instant
+from booksync.messages import Message, Rejected
+from booksync.venues._bitmex_ladder import Ladder, Row
 from booksync.venues.declared import (
     DeclaredVenue,
     Operation,
     Requests,
     acknowledged,
+    concerned,
 )
 from booksync.venues.facts import (
     Assurance,
@@ -43,19 +44,7 @@ __all__ = ["Bitmex"]
 
 N = TypeVar("N")
 TABLES = ("orderBookL2", "orderBookL2_25")
-INSERT = "insert"
 RETRY = 429  # too many requests: not a refusal for good
-
-
-class Row(Struct, Generic[N], gc=False):
-    """One level; since 2023 updates and deletes repeat price and size, too."""
-
-    symbol: str
-    id: int
-    side: Literal["Buy", "Sell"]
-    size: N | None = None
-    price: N | None = None
-    timestamp: Instant | None = None
 
 
 class Filter(Struct):
@@ -109,16 +98,6 @@ class Contract(Struct):
     lotSize: Decimal | None = None  # noqa: N815
 
 
-class Ladder:
-    """The keys of one book; ``prices`` is ``None`` from a loss to the next partial."""
-
-    __slots__ = ("count", "prices")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.prices: dict[tuple[str, int], Any] | None = None
-
-
 class Session(Requests):
     """The keys of each book."""
 
@@ -127,6 +106,11 @@ class Session(Requests):
     def __init__(self) -> None:
         super().__init__()
         self.ladders: dict[str, Ladder] = {}
+
+    def missed(self, symbol: str | None) -> None:
+        """The next delta is a gap: everybody's, if nobody knows whose frame it was."""
+        for name in concerned(self.ladders, symbol):
+            self.ladders[name].prices = None
 
 
 class Bitmex(DeclaredVenue):
@@ -160,15 +144,12 @@ class Bitmex(DeclaredVenue):
     heartbeat = Heartbeat(interval=5.0, silence=15.0)
     WS_URL = "wss://ws.bitmex.com/realtime"
     REST_URL = "https://www.bitmex.com"
-    PONG = "pong"
+    PING, PONG = "ping", "pong"  # text, not JSON
     PUSH, CONTROL, LISTING = Table, Control, list[Contract]
+    SESSION = Session
     JSON_NUMBERS = True
     LISTINGS = (Request(path="/api/v1/instrument/active"),)
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"table": TABLES}
-
-    def session(self) -> Session:
-        """Keys by symbol."""
-        return Session()
 
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
@@ -177,48 +158,19 @@ class Bitmex(DeclaredVenue):
         topics = [f"{self.options['table']}:{symbol}" for symbol in symbols]
         return {"op": operation, "args": topics}
 
-    def ping(self, session: Session, now: float) -> str:
-        """Text, not JSON; so is the answer."""
-        return "ping"
-
     def read_push(self, push: Table[Any], session: Session) -> Sequence[Message]:
         """A partial is a snapshot; other rows change the levels that it named."""
-        rows = push.data
+        rows, ladders = push.data, session.ladders
+        symbol = rows[0].symbol if rows else push.filter and push.filter.symbol
         if push.action == "partial":
-            return (_partial(push, session.ladders),)
-        ladder = session.ladders.get(rows[0].symbol) if rows else None
-        if ladder is None:
+            if not symbol:
+                raise MalformedMessage("a partial of nobody")
+            ladder = ladders.setdefault(symbol, Ladder())
+            depth = 25 if push.table == "orderBookL2_25" else None
+            return (ladder.partial(symbol, rows, depth),)
+        if not rows or symbol not in ladders:
             return ()  # no partial yet: to be discarded, as the venue says
-        prices, ladder.prices = ladder.prices, None
-        return (self._delta(push.action, rows, ladder, prices),)
-
-    def _delta(
-        self, action: str, rows: list[Any], ladder: Ladder, prices: Any
-    ) -> Delta:
-        """Resolve rows into levels; whatever cannot be leaves the ladder unknown."""
-        symbol = rows[0].symbol
-        sides: dict[str, list[tuple[Any, Any]]] = {"Buy": [], "Sell": []}
-        for row in rows:
-            if row.symbol != symbol or (row.size is None and action != "delete"):
-                raise MalformedMessage(f"{action} of {row}", symbol)
-            key = (row.side, row.id)
-            known = None if prices is None else prices.get(key)
-            price = known if row.price is None else row.price
-            if prices is None or price is None or (known is None) is (action != INSERT):
-                ladder.count += 2
-                return Delta(symbol, ladder.count - 1, ladder.count, (), ())
-            side = sides[row.side]
-            if action == "delete" or known not in (None, price):
-                side.append((known, self.number(0)))
-            if action == "delete":
-                del prices[key]
-            else:
-                prices[key] = price
-                side.append((price, row.size))
-        ladder.prices = prices
-        ladder.count += 1
-        time, count = _seconds(rows), ladder.count
-        return Delta(symbol, count - 1, count, sides["Buy"], sides["Sell"], time)
+        return (ladders[symbol].delta(push.action, rows, self.number(0)),)
 
     def read_control(
         self, control: Control, session: Session, problem: str
@@ -238,12 +190,6 @@ class Bitmex(DeclaredVenue):
             return ()
         raise MalformedMessage("neither rows nor an answer")
 
-    def missed(self, session: Session, symbol: str | None) -> None:
-        """The next delta is a gap: everybody's, if nobody knows whose frame it was."""
-        ladders = session.ladders
-        for name in ladders if symbol is None else {symbol} & ladders.keys():
-            ladders[name].prices = None
-
     def listed(self, answer: list[Contract]) -> Iterable[Instrument]:
         """``tickSize`` and ``lotSize``; the state ``Open`` trades."""
         for entry in answer:
@@ -253,32 +199,6 @@ class Bitmex(DeclaredVenue):
                 size_step=entry.lotSize,
                 active=entry.state == "Open",
             )
-
-
-def _partial(table: Table[Any], ladders: dict[str, Ladder]) -> Snapshot:
-    rows = table.data
-    symbol = rows[0].symbol if rows else table.filter and table.filter.symbol
-    if not symbol:
-        raise MalformedMessage("a partial of nobody")
-    ladder = ladders.setdefault(symbol, Ladder())
-    ladder.count += 1
-    ladder.prices = None
-    prices: dict[tuple[str, int], Any] = {}
-    sides: dict[str, list[tuple[Any, Any]]] = {"Buy": [], "Sell": []}
-    for row in rows:
-        if row.symbol != symbol or row.price is None or row.size is None:
-            raise MalformedMessage(f"partial with {row}", symbol)
-        prices[row.side, row.id] = row.price
-        sides[row.side].append((row.price, row.size))
-    ladder.prices = prices
-    depth = 25 if table.table == "orderBookL2_25" else None
-    bids, asks = sides["Buy"], sides["Sell"]
-    return Snapshot(symbol, ladder.count, bids, asks, depth, _seconds(rows))
-
-
-def _seconds(rows: list[Any]) -> float | None:
-    at = rows[-1].timestamp if rows else None
-    return at.timestamp() if at else None
 
 
 def _refusal(control: Control) -> Sequence[Message]:

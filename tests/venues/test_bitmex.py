@@ -315,6 +315,15 @@ def test_malformed_rows_name_their_symbol_and_can_not_be_passed_over(raw):
     assert delta.prev > 1
 
 
+@pytest.mark.parametrize("symbol", [7, "", "XRPU2!"])
+def test_malformed_rows_of_nobody_known_may_be_anybodys(symbol):
+    session = live()
+    with pytest.raises(MalformedMessage):
+        parse(rows("update", row(SELL, size="x", symbol=symbol)), session=session)
+    (delta,) = parse(rows("update", row(SELL, size=9)), session=session)
+    assert delta.prev > 1
+
+
 def test_malformed_rows_before_any_partial():
     session = Bitmex().session()
     with pytest.raises(MalformedMessage):
