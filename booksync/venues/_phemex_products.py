@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import Context, Decimal
 
 from msgspec import Struct
 
+from booksync.messages import Levels
 from booksync.venues.facts import Instrument
 
-__all__ = ["Listing", "instrument"]
+__all__ = ["Listing", "instrument", "units"]
 
 #: Powers of ten that any price or size is scaled by.
 MAX_SCALE = 18
+#: Holds every scaled number whole.
+EXACT = Context(prec=60)
 
 
 class Product(Struct):
@@ -78,3 +82,31 @@ def instrument(product: Product, *, scaled: bool) -> Instrument:
         active=product.status == "Listed",
         extra=scales if scaled and price_scale is not None else {},
     )
+
+
+def units(
+    pairs: Iterable[tuple[int, int]],
+    price_scale: int,
+    size_scale: int,
+    numbers: type[Decimal | float],
+) -> Levels:
+    """
+    Make levels of integers: each is its number times a power of ten.
+
+    Args:
+        pairs: Price and size, as sent.
+        price_scale: The power for prices; 4 if 381030000 means 38103.
+        size_scale: The power for sizes.
+        numbers: What to make: ``Decimal``, exactly, or ``float``.
+
+    """
+    if numbers is float:
+        price_unit, size_unit = 10**price_scale, 10**size_scale
+        return [(price / price_unit, size / size_unit) for price, size in pairs]
+    return [
+        (
+            Decimal(price).scaleb(-price_scale, EXACT),
+            Decimal(size).scaleb(-size_scale, EXACT),
+        )
+        for price, size in pairs
+    ]

@@ -16,7 +16,6 @@ product list alone: without it such a frame is refused, never guessed at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Context, Decimal
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -24,8 +23,8 @@ from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Levels, Message, Snapshot
-from booksync.venues._phemex_products import Listing, instrument
-from booksync.venues.declared import DeclaredVenue, Operation, Requests
+from booksync.venues._phemex_products import Listing, instrument, units
+from booksync.venues.declared import DeclaredVenue, Operation, Requests, concerned
 from booksync.venues.facts import (
     Assurance,
     Facts,
@@ -40,7 +39,6 @@ from booksync.venues.facts import (
 __all__ = ["Phemex"]
 
 N = TypeVar("N")
-EXACT = Context(prec=60)
 USUAL = 30  # levels
 LOST = -1  # something could not be read: until the next snapshot nothing matches
 Scaled = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -95,6 +93,11 @@ class Session(Requests):
         self.wanted: set[str] = set()
         self.ended: set[str] = set()
 
+    def missed(self, symbol: str | None) -> None:
+        """Until the next snapshot nothing matches: anybody's, if nobody is named."""
+        for name in concerned(self.last, symbol):
+            self.last[name] = LOST
+
 
 class Phemex(DeclaredVenue):
     """Phemex spot (``sBTCUSDT``), COIN-M (``BTCUSD``) and USDT-M (``BTCUSDT``)."""
@@ -138,6 +141,9 @@ class Phemex(DeclaredVenue):
         "scale": ("units", "wire"),
     }
     needs_instruments = True
+    #: Without it the connection is closed after 31 s, however busy.
+    PING = '{"id":0,"method":"server.ping","params":[]}'
+    SESSION = Session
 
     def setup(self) -> None:
         """Keep no more levels than the venue maintains."""
@@ -149,10 +155,6 @@ class Phemex(DeclaredVenue):
             for symbol, market in self.instruments.items()
             if "price_scale" in market.extra
         }
-
-    def session(self) -> Session:
-        """Numbers and requests of this connection."""
-        return Session()
 
     def subscribe(
         self, symbols: Sequence[str], session: Session, now: float
@@ -192,10 +194,6 @@ class Phemex(DeclaredVenue):
             frames.append(msgspec.json.encode(request).decode())
         return frames
 
-    def ping(self, session: Session, now: float) -> str:
-        """Without it the connection is closed after 31 s, however busy."""
-        return '{"id":0,"method":"server.ping","params":[]}'
-
     def read_push(self, push: Frame[Any], session: Session) -> Sequence[Message]:
         """A snapshot or a delta."""
         symbol, number = push.symbol, push.sequence
@@ -231,23 +229,8 @@ class Phemex(DeclaredVenue):
             scales = (0, 0)
         if scales is None:
             raise MalformedMessage("its price scale is not known", book.symbol)
-        return self._units(book.book.bids, *scales), self._units(
-            book.book.asks, *scales
-        )
-
-    def _units(
-        self, pairs: list[tuple[int, int]], price_scale: int, size_scale: int
-    ) -> Levels:
-        if self.numbers is float:
-            prices, sizes = 10**price_scale, 10**size_scale
-            return [(price / prices, size / sizes) for price, size in pairs]
-        return [
-            (
-                Decimal(price).scaleb(-price_scale, EXACT),
-                Decimal(size).scaleb(-size_scale, EXACT),
-            )
-            for price, size in pairs
-        ]
+        bids, asks = book.book.bids, book.book.asks
+        return units(bids, *scales, self.numbers), units(asks, *scales, self.numbers)
 
     def read_control(
         self, control: Control, session: Session, problem: str
@@ -260,11 +243,6 @@ class Phemex(DeclaredVenue):
             reason = f"{control.error.message} (code {control.error.code})"
             return session.refused(control.id, reason)
         return session.confirmed(control.id)
-
-    def missed(self, session: Session, symbol: str | None) -> None:
-        """Until the next snapshot nothing matches: anybody's, if nobody is named."""
-        for name in session.last if symbol is None else {symbol} & session.last.keys():
-            session.last[name] = LOST
 
     def listed(self, answer: Listing) -> Iterable[Instrument]:
         """Steps and, for scaled markets, ``price_scale`` and ``size_scale``."""

@@ -361,6 +361,15 @@ def test_malformed_book_before_any_snapshot():
     assert caught.value.symbol == "ETHUSDT"
 
 
+@pytest.mark.parametrize("symbol", [7, "ETHUSD!"])
+def test_malformed_book_of_nobody_known_may_be_anybodys(symbol):
+    session = live()
+    with pytest.raises(MalformedMessage):
+        parse(delta(68604886390, bids=5, symbol=symbol), session=session)
+    (after,) = parse(delta(68604886391), session=session)
+    assert after.prev == 68604886391
+
+
 def test_malformed_symbol_is_not_named():
     with pytest.raises(MalformedMessage) as caught:
         parse(delta(5, symbol=7))
