@@ -33,10 +33,11 @@ from booksync.events import (
     Synced,
     Verdict,
 )
+from booksync.exact import Level
 from booksync.feed import Feed, connect
+from booksync.frozen import FrozenBook
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy
-from booksync.queries import FrozenBook, Level
 from booksync.replaying import Replay, replay
 from booksync.states import Cause, Scope, State
 from booksync.status import Counts, Status

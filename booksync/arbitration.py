@@ -36,7 +36,7 @@ from booksync.events import (
     Output,
     Synced,
 )
-from booksync.queries import FrozenBook
+from booksync.frozen import FrozenBook
 from booksync.states import UNBELIEVED, Cause, State
 from booksync.status import Counts, Ledger, Status
 from booksync.sync import Synchronizer

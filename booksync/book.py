@@ -15,8 +15,10 @@ from msgspec import structs
 
 from booksync.errors import BookNotLive, ConfigurationError, MalformedMessage
 from booksync.exact import Level, Number, canonical, divide, exactly
+from booksync.frozen import FrozenBook
 from booksync.messages import Delta, Snapshot
-from booksync.queries import BASIS, FrozenBook, Queries, Window, quoted
+from booksync.queries import BASIS, Queries, quoted
+from booksync.results import Window
 from booksync.side import Side, SideName
 from booksync.text_side import make_side
 
@@ -69,6 +71,7 @@ class Book(Queries):
     """
 
     __slots__ = (
+        "_answers",
         "_asks",
         "_asks_held",
         "_bids",
@@ -113,6 +116,7 @@ class Book(Queries):
         self._bids_held, self._asks_held = self._empty()
         self._bids = self._bids_held
         self._asks = self._asks_held
+        self._answers = {}
         self._cause: str | None = None
         #: Withheld by itself: half a change was written.
         self._spoiled = False
@@ -260,6 +264,7 @@ class Book(Queries):
         """Say how far the book is complete, as its checkpoint knew it. O(1)."""
         known = bid is None and ask is None
         self._window = None if known else Window(bid, ask)
+        self._answers.clear()
 
     def adopt(self, other: Book) -> None:
         """Take the levels and the window of ``other``, which ends with this. O(1)."""
@@ -280,6 +285,7 @@ class Book(Queries):
         self._spoiled = False
         guard: Any = _Withheld(self.symbol, cause)
         self._bids = self._asks = guard
+        self._answers.clear()
 
     def _refuse_if_withheld(self) -> None:
         if self._cause is not None:
@@ -306,6 +312,19 @@ class Book(Queries):
         return self._bids_held.texts(n), self._asks_held.texts(n)
 
     # -- reading ----------------------------------------------------------------------
+
+    def _moment(self) -> int:
+        return self.version
+
+    def freeze(self) -> FrozenBook:
+        """
+        Copy both sides as they are now, immutable. O(n).
+
+        >>> book = Book("X")
+        >>> book.freeze() == book
+        True
+        """
+        return FrozenBook(self)
 
     @property
     def window(self) -> Window:  # type: ignore[override]

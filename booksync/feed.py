@@ -29,11 +29,11 @@ from booksync.events import (
     Event,
 )
 from booksync.fetching import Fetcher, fetch_instruments
+from booksync.frozen import FrozenBook
 from booksync.inputs import Compared, Input, Removed, Seed
 from booksync.keeping import Keeper
 from booksync.noting import Notes
 from booksync.pooling import budget_of, queue_of
-from booksync.queries import FrozenBook
 from booksync.queues import EventQueue
 from booksync.scheduling import Scheduler
 from booksync.settings import OnStale, Settings

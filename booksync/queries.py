@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from booksync.errors import ConfigurationError
 from booksync.exact import EXACT, Level, Number, canonical, divide, exactly
+from booksync.exporting import as_array, as_frame
+from booksync.grouping import grouped
+from booksync.results import Fill, Range, Window
 from booksync.side import Side, SideName
 
 if TYPE_CHECKING:
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Fill",
-    "FrozenBook",
     "Level",
     "Queries",
     "Range",
@@ -38,59 +41,10 @@ __all__ = [
 
 Taker = Literal["buy", "sell"]
 BASIS = 10_000
-#: Relative error of the quotient of two floats that stand for decimals, and more.
-ULPS = 1e-15
+#: Answers of which a book knows that they are still right, if they are asked again.
+REMEMBERED = 8
 
-
-class Window(NamedTuple):
-    """The worst prices up to which a book is complete; ``None``: all is known."""
-
-    bid: Number | None
-    ask: Number | None
-
-
-class Range(NamedTuple):
-    """
-    Levels of one side between two prices.
-
-    Args:
-        levels: Best first.
-        size: Their total size.
-        notional: Their total price times size.
-        complete: Whether all of it lies inside the known window.
-
-    """
-
-    levels: list[Level]
-    size: Number
-    notional: Number
-    complete: bool
-
-
-class Fill(NamedTuple):
-    """
-    What taking liquidity would come to.
-
-    Args:
-        filled: Size taken.
-        notional: Price times size of it.
-        average: Average price; ``None`` if nothing was taken.
-        worst: Worst price reached; ``None`` likewise.
-        levels: Levels reached.
-        slippage_bps: How much worse the average is than the best price.
-        filled_all: Whether all that was asked for could be taken.
-        complete: Whether the book is known as far as this reached.
-
-    """
-
-    filled: Number
-    notional: Number
-    average: Number | None
-    worst: Number | None
-    levels: int
-    slippage_bps: Number | None
-    filled_all: bool
-    complete: bool
+T = TypeVar("T")
 
 
 class Queries:
@@ -116,6 +70,26 @@ class Queries:
     window: Window
     _bids: Side
     _asks: Side
+    #: Question -> the moment it was asked, and the answer.
+    _answers: dict[tuple[Any, ...], tuple[int, Any]]
+
+    def _moment(self) -> int:
+        """Count what may have changed answers."""
+        raise NotImplementedError
+
+    def _once(self, question: tuple[Any, ...], answer: Callable[[], T]) -> T:
+        """Answer, or say again what was answered since the last change."""
+        moment, answers = self._moment(), self._answers
+        known = answers.get(question)
+        if known is not None and known[0] == moment:
+            last: T = known[1]
+            return last
+        found = answer()
+        answers.pop(question, None)
+        if len(answers) >= REMEMBERED:
+            del answers[next(iter(answers))]
+        answers[question] = moment, found
+        return found
 
     def _side(self, side: SideName) -> Side:
         if side == "bid":
@@ -305,10 +279,10 @@ class Queries:
         >>> [(side, price) for side, (price, size) in book][1:3]
         [('bid', 8.0), ('ask', 10.0)]
         """
-        for level in self._bids:
-            yield "bid", level
-        for level in self._asks:
-            yield "ask", level
+        bid: SideName = "bid"
+        ask: SideName = "ask"
+        yield from zip(repeat(bid), self._bids)
+        yield from zip(repeat(ask), self._asks)
 
     # -- ranges ----------------------------------------------------------------------
 
@@ -316,13 +290,15 @@ class Queries:
         """
         Return the levels from ``low`` to ``high``, both included. O(log n + k).
 
+        The same question again, before the book changes, costs a copy of ``levels``.
+
         >>> levels, size, notional, complete = book.between("bid", 8, 100)
         >>> size, notional, complete
         (5.0, 41.0, True)
         """
         low, high = self._in_number(low), self._in_number(high)
-        levels = self._side(side).between(low, high)
-        return self._range(levels, self._known(side, low if side == "bid" else high))
+        question = ("between", side, low, high)
+        return self._range(question, lambda: self._between(side, low, high))
 
     def within(self, side: SideName, bps: Number) -> Range:
         """
@@ -333,17 +309,32 @@ class Queries:
         >>> book.within("ask", 100).levels
         [Level(price=10.0, size=3.0)]
         """
+        width = self._in_number(bps)
+        return self._range(("within", side, width), lambda: self._within(side, width))
+
+    def _within(self, side: SideName, bps: Number) -> Range:
         best = self._side(side).best()
         if best is None:
-            return self._range([], complete=self.edge(side) is None)
-        width = self._in_number(bps)
+            return self._summed([], complete=self.edge(side) is None)
         with exactly():
-            reach = divide(abs(best.price) * width, BASIS)
+            reach = divide(abs(best.price) * bps, BASIS)
             if side == "bid":
-                return self.between(side, best.price - reach, best.price)
-            return self.between(side, best.price, best.price + reach)
+                return self._between(side, best.price - reach, best.price)
+            return self._between(side, best.price, best.price + reach)
 
-    def _range(self, levels: list[Level], complete: bool) -> Range:  # noqa: FBT001
+    def _between(
+        self, side: SideName, low: Number | None, high: Number | None
+    ) -> Range:
+        levels = self._side(side).between(low, high)
+        limit = low if side == "bid" else high
+        return self._summed(levels, complete=self._known(side, limit))
+
+    def _range(self, question: tuple[Any, ...], answer: Callable[[], Range]) -> Range:
+        """Answer; nobody who changes the list of levels changes another's."""
+        found = self._once(question, answer)
+        return found._replace(levels=found.levels.copy())
+
+    def _summed(self, levels: list[Level], *, complete: bool) -> Range:
         size = notional = self._zero()
         with exactly():
             for price, amount in levels:
@@ -408,11 +399,16 @@ class Queries:
         """
         Return ``(price, size of all levels up to it)``, best first. O(n).
 
+        The same question again, before the book changes, costs a copy.
+
         Beyond :meth:`knows` it is of the levels that are known.
 
         >>> book.depth_curve("bid")
         [Level(price=9.0, size=1.0), Level(price=8.0, size=5.0)]
         """
+        return self._once(("curve", side, n), lambda: self._curve(side, n)).copy()
+
+    def _curve(self, side: SideName, n: int | None) -> list[Level]:
         total = self._zero()
         curve = []
         with exactly():
@@ -444,18 +440,8 @@ class Queries:
         width = self._in_number(tick)
         if not 0 < width < math.inf:
             raise ConfigurationError(f"a tick must be positive, not {tick}")
-        groups: dict[Number, Number] = {}
         with exactly():
-            for price, size in self._side(side):
-                group = _steps(price, width, down=side == "bid")
-                if group not in groups and n is not None and len(groups) >= n:
-                    break
-                groups[group] = groups.get(group, self._zero()) + size
-            exact = Decimal(repr(width)) if self.numbers is float else width
-            return [
-                Level(self.numbers(steps * exact), size)
-                for steps, size in groups.items()
-            ]
+            return grouped(self._side(side), width, n, down=side == "bid")
 
     # -- taking ----------------------------------------------------------------------
 
@@ -535,25 +521,14 @@ class Queries:
         3.0
         """
         limit = self._in_number(price)
-        if side == "bid":
-            levels = self._side(side).between(limit, None)
-        else:
-            levels = self._side(side).between(None, limit)
-        return self._range(levels, self._known(side, limit))
+        low, high = (limit, None) if side == "bid" else (None, limit)
+        question = ("until", side, limit)
+        return self._range(question, lambda: self._between(side, low, high))
 
     # -- the whole -------------------------------------------------------------------
 
-    def freeze(self) -> FrozenBook:
-        """
-        Copy both sides as they are now, immutable. O(n).
-
-        >>> book.freeze() == book
-        True
-        """
-        return FrozenBook(self)
-
     def frozen_sides(self) -> tuple[Side, Side]:
-        """Copy both sides, for :class:`FrozenBook`. O(n)."""
+        """Copy both sides, for :class:`~booksync.frozen.FrozenBook`. O(n)."""
         return self._bids.frozen(), self._asks.frozen()
 
     def digest(self) -> str:
@@ -610,12 +585,7 @@ class Queries:
         (2, 2)
 
         """
-        numpy = _imported("numpy")
-        made = [
-            numpy.array([(float(p), float(s)) for p, s in levels]).reshape(-1, 2)
-            for levels in (self.bids(n), self.asks(n))
-        ]
-        return made[0], made[1]
+        return as_array(self.bids(n)), as_array(self.asks(n))
 
     def to_frame(self, n: int | None = None) -> pd.DataFrame:
         """
@@ -628,78 +598,7 @@ class Queries:
         ['side', 'price', 'size']
 
         """
-        rows = [("bid", *level) for level in self.bids(n)]
-        rows += [("ask", *level) for level in self.asks(n)]
-        frame: pd.DataFrame = _imported("pandas").DataFrame(
-            rows, columns=["side", "price", "size"]
-        )
-        return frame
-
-
-def _steps(price: Any, tick: Any, *, down: bool) -> int:
-    """Count the ticks from 0 to the multiple of ``tick`` at ``price``, or beside it."""
-    if isinstance(price, Decimal):
-        mode = ROUND_FLOOR if down else ROUND_CEILING
-        return int(EXACT.divide(price, tick).to_integral_value(mode))
-    ratio: float = price / tick
-    # As floats, 0.3 / 0.1 is below 3: what is so near a multiple is meant as one.
-    steps = round(ratio)
-    if abs(ratio - steps) <= ULPS * abs(ratio):
-        return steps
-    return math.floor(ratio) if down else math.ceil(ratio)
-
-
-def _imported(name: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError:
-        raise ConfigurationError(
-            f"this needs {name}: pip install 'booksync[frames]'"
-        ) from None
-
-
-class FrozenBook(Queries):
-    """
-    An immutable copy of both sides at one moment; made by :meth:`Queries.freeze`.
-
-    Hashable, comparable, and answers every query.
-    """
-
-    __slots__ = (
-        "_asks",
-        "_bids",
-        "_edges",
-        "numbers",
-        "sequence",
-        "symbol",
-        "time",
-        "window",
-    )
-
-    def __init__(self, book: Queries) -> None:
-        self.symbol = book.symbol
-        self.sequence = book.sequence
-        self.numbers = book.numbers
-        self.window = book.window
-        self.time = getattr(book, "time", None)
-        self._bids, self._asks = book.frozen_sides()
-        self._edges = book.edge("bid"), book.edge("ask")
-
-    def edge(self, side: SideName) -> Number | None:
-        """As of the moment of the copy."""
-        return self._edges[side == "ask"]
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        """Hash of the levels. O(n)."""
-        return hash((tuple(self.bids()), tuple(self.asks())))
-
-    def __repr__(self) -> str:
-        """``<FrozenBook X 9 x 10 at 1>``."""
-        return f"<FrozenBook {quoted(self)}>"
-
-    def freeze(self) -> Self:
-        """Return itself. O(1)."""
-        return self
+        return as_frame(self.bids(n), self.asks(n))
 
 
 def quoted(book: Queries) -> str:

@@ -45,10 +45,10 @@ from booksync.events import (
     Synced,
     Verdict,
 )
+from booksync.frozen import FrozenBook
 from booksync.lateness import Lateness
 from booksync.messages import Delta, Snapshot
 from booksync.policy import Policy, Way
-from booksync.queries import FrozenBook
 from booksync.states import (
     FAULTS,
     TRANSITIONS,

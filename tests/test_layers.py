@@ -25,8 +25,12 @@ MAY = {
     "exact": "errors",
     "side": "errors exact messages",
     "text_side": "errors exact side",
-    "queries": "errors exact side",
-    "book": "errors exact messages queries side text_side",
+    "results": "exact",
+    "grouping": "exact",
+    "exporting": "errors exact",
+    "queries": "errors exact exporting grouping results side",
+    "frozen": "exact queries side",
+    "book": "errors exact frozen messages queries results side text_side",
     "edge": "book exact",
     "probing": "auditing book errors messages sync",
     "lateness": "",
@@ -36,10 +40,10 @@ MAY = {
     "buffering": "messages",
     "sync": (
         "asking auditing book buffering edge errors events lateness messages policy "
-        "queries states status"
+        "frozen states status"
     ),
     "venues": "errors messages",
-    "arbitration": "auditing book events queries states status sync",
+    "arbitration": "auditing book events frozen states status sync",
     "seeding": "exact inputs messages sync",
     "flight": "inputs recording",
     "shelf": "arbitration book events policy sync venues",
@@ -75,7 +79,7 @@ MAY = {
     ),
     "feed": (
         "book budget driving engine errors events fetching inputs keeping noting "
-        "pooling queries queues scheduling settings spreading states status "
+        "pooling frozen queues scheduling settings spreading states status "
         "transport venues"
     ),
 }

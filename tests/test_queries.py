@@ -10,9 +10,10 @@ import pytest
 
 from booksync.book import Book
 from booksync.errors import ConfigurationError
-from booksync.exact import divide
+from booksync.exact import Level, divide
+from booksync.frozen import FrozenBook
 from booksync.messages import Delta, Snapshot
-from booksync.queries import FrozenBook, Level
+from booksync.queries import REMEMBERED
 
 BOTH = pytest.mark.parametrize("numbers", [Decimal, float])
 BIDS = [("9", "1"), ("8", "4"), ("6", "2")]
@@ -404,6 +405,84 @@ def test_one_side_may_be_known_and_the_other_cut(numbers):
     assert not book.size_until("ask", 13).complete
     assert book.fill("sell", size=9).complete
     assert not book.fill("buy", size=9).complete
+
+
+# -- asked again -----------------------------------------------------------------------
+
+#: What is remembered until the book changes.
+TOTALS = {
+    "between": lambda book: book.between("bid", 8, 100),
+    "within": lambda book: book.within("bid", 2000),
+    "size_until": lambda book: book.size_until("bid", 8),
+    "depth_curve": lambda book: book.depth_curve("bid"),
+    "depth_curve 2": lambda book: book.depth_curve("bid", 2),
+}
+asking = pytest.mark.parametrize("ask", TOTALS.values(), ids=TOTALS)
+
+
+@asking
+def test_answer_is_remembered_until_the_book_changes(book, ask, monkeypatch):
+    sides = type(book._bids)
+    first = ask(book)
+    with monkeypatch.context() as patch:
+        patch.setattr(sides, "_levels", None)  # nobody can read a level
+        assert ask(book) == first
+        with pytest.raises(TypeError):
+            book.bids(1)
+    assert ask(book) == first
+
+
+@asking
+def test_answer_follows_every_kind_of_change(ask, numbers):
+    def fresh(book):
+        twin = Book("X", numbers=numbers)
+        twin.adopt(book)
+        return ask(twin)
+
+    book = made(numbers=numbers)
+    kind = str if numbers is Decimal else float
+    told = [ask(book)]
+    for size in ("7", "3", "0"):
+        delta = Delta("X", 1, 2, [(kind("8.5"), kind(size))], [])
+        book.apply(delta)
+        assert ask(book) == fresh(book)
+        told.append(ask(book))
+    assert told[0] == told[3]
+    assert told[1] != told[2] != told[3]
+    book.load(Snapshot("X", 3, [(kind("9"), kind("5"))], []))
+    assert ask(book) == fresh(book) != told[0]
+    book.adopt(made(numbers=numbers))
+    assert ask(book) == told[0]
+
+
+@pytest.mark.parametrize("question", ["between", "within", "size_until"])
+def test_answer_follows_the_window(question, numbers):
+    ask = TOTALS[question]
+    book = made(numbers=numbers)
+    assert ask(book).complete
+    book.limit(numbers(9), None)
+    assert not ask(book).complete
+    book.limit(None, None)
+    assert ask(book).complete
+
+
+def test_who_changes_an_answer_changes_no_other(book):
+    for ask in (lambda: book.depth_curve("ask"), lambda: book.size_until("ask", 99)[0]):
+        before = list(ask())
+        ask().clear()
+        assert ask() == before != []
+
+
+def test_few_answers_are_remembered(book):
+    for n in range(100):
+        book.depth_curve("bid", n)
+        book.within("ask", n)
+        assert len(book._answers) <= REMEMBERED
+    assert book.depth_curve("bid", 1) == book.bids(1)
+
+
+def test_negative_width_holds_nothing(book):
+    assert book.within("bid", -10).levels == book.within("ask", -10).levels == []
 
 
 # -- the whole -------------------------------------------------------------------------

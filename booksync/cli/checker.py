@@ -7,7 +7,7 @@ from typing import Any
 
 from booksync.book import Book, Window
 from booksync.exact import Level
-from booksync.queries import FrozenBook
+from booksync.frozen import FrozenBook
 from booksync.status import Status
 from booksync.testing import Forgotten, Truth
 
