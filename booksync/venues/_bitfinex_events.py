@@ -9,15 +9,15 @@ from msgspec import Struct
 from booksync.errors import MalformedMessage
 from booksync.messages import (
     Closing,
-    Halted,
     Message,
     Rejected,
-    Resumed,
     Subscribed,
     Unsubscribed,
 )
+from booksync.venues._bitfinex_books import Channel
+from booksync.venues.declared import halts
 
-__all__ = ["EVENTS", "SEQ_ALL", "Channel", "Event", "Session"]
+__all__ = ["EVENTS", "SEQ_ALL", "Event", "Session"]
 
 #: Flag: every array has the connection's number.
 SEQ_ALL = 1 << 16
@@ -45,17 +45,6 @@ class Event(Struct):
     msg: str = ""
     code: int = 0
     platform: Platform | None = None
-
-
-class Channel:
-    """A subscribed book; ``last`` is the number of its last frame."""
-
-    __slots__ = ("last", "length", "symbol")
-
-    def __init__(self, symbol: str, length: int) -> None:
-        self.symbol = symbol
-        self.length = length
-        self.last: int | None = None
 
 
 class Session:
@@ -105,9 +94,9 @@ def _notice(event: Event, session: Session) -> Sequence[Message]:
     if event.code == RECONNECT or (event.platform and not event.platform.status):
         return (Closing(f"{event.msg or 'maintenance'} (code {event.code})"),)
     if event.code == MAINTENANCE:
-        return [Halted(symbol, "maintenance") for symbol in symbols]
+        return halts(symbols, "maintenance")
     if event.code == MAINTENANCE_ENDED:  # every channel must be subscribed again
-        return (*map(Resumed, symbols), Closing("maintenance ended"))
+        return (*halts(symbols, None), Closing("maintenance ended"))
     return ()
 
 

@@ -21,8 +21,9 @@ import msgspec
 from msgspec import Struct
 
 from booksync.errors import ConfigurationError, MalformedMessage
-from booksync.messages import Checksum, Delta, Lost, Message, Snapshot
-from booksync.venues._bitfinex_events import EVENTS, SEQ_ALL, Channel, Event, Session
+from booksync.messages import Checksum, Lost, Message
+from booksync.venues._bitfinex_books import Channel, Entry
+from booksync.venues._bitfinex_events import EVENTS, SEQ_ALL, Event, Session
 from booksync.venues.base import UNREADABLE, Texts
 from booksync.venues.declared import DeclaredVenue
 from booksync.venues.facts import (
@@ -41,8 +42,6 @@ from booksync.venues.okx import interleaved_crc32
 __all__ = ["Bitfinex"]
 
 TIMESTAMP, OB_CHECKSUM = 1 << 15, 1 << 17
-Entry = tuple[Decimal, int, Decimal]
-GONE = Decimal(0)
 
 
 class Update(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -174,22 +173,22 @@ class Bitfinex(DeclaredVenue):
     ) -> Sequence[Message]:
         """Check the connection's number, then read the payload of a known channel."""
         channel = session.channels.get(chan)
+        seconds = None if time is None else time / 1000
         expected = session.number + 1
         if number < expected:  # a duplicate; a delta is handed on, to be counted stale
             if channel is None or not isinstance(payload, tuple):
                 return ()
-            return (_delta(channel, number, payload, time),)
+            return (channel.delta(number, payload, seconds),)
         session.number = number
         lost = () if number == expected else (Lost(expected, number),)
         if channel is None:
             return lost  # not a book, or one that has ended
         try:
             if isinstance(payload, tuple):
-                return (*lost, _delta(channel, number, payload, time))
-            return (*lost, *self._payload(channel, number, payload, time))
+                return (*lost, channel.delta(number, payload, seconds))
+            return (*lost, *self._payload(channel, number, payload, seconds))
         except MalformedMessage as error:
-            if channel.last is not None:
-                channel.last = number  # so that the next delta is a gap
+            channel.skip(number)
             if lost:
                 return lost
             raise MalformedMessage(error.reason, channel.symbol) from None
@@ -199,7 +198,7 @@ class Bitfinex(DeclaredVenue):
         channel: Channel,
         number: int,
         payload: list[msgspec.Raw],
-        time: int | None,
+        time: float | None,
     ) -> Sequence[Message]:
         """A snapshot, a delta, ``"hb"`` or ``"cs",-890884919``."""
         head = bytes(payload[0])
@@ -212,21 +211,10 @@ class Bitfinex(DeclaredVenue):
             entries = self._entries.decode(head)
         except UNREADABLE:
             entry: Entry = self.decode(self._entry, head)
-            return (_delta(channel, number, (entry,), time),)
-        delta = _delta(channel, number, entries, time)
-        if channel.last is not None:
-            return (delta,)  # BULK_UPDATES: a snapshot is sent only once
-        channel.last = number
-        return (
-            Snapshot(
-                symbol=delta.symbol,
-                sequence=number,
-                bids=delta.bids,
-                asks=delta.asks,
-                depth=channel.length or None,
-                time=delta.time,
-            ),
-        )
+            return (channel.delta(number, (entry,), time),)
+        if channel.last is not None:  # BULK_UPDATES: a snapshot is sent only once
+            return (channel.delta(number, entries, time),)
+        return (channel.snapshot(number, entries, time),)
 
     def checksum(
         self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
@@ -250,24 +238,6 @@ class Bitfinex(DeclaredVenue):
 
 def _frame(**content: Any) -> str:
     return msgspec.json.encode(content).decode()
-
-
-def _delta(
-    channel: Channel, number: int, entries: Sequence[Entry], time: int | None
-) -> Delta:
-    """``AMOUNT`` > 0 is a bid, < 0 an ask; ``COUNT`` = 0 removes the level."""
-    bids: list[tuple[Decimal, Decimal]] = []
-    asks: list[tuple[Decimal, Decimal]] = []
-    for price, count, amount in entries:
-        if count < 0 or not amount.is_finite() or not amount:
-            raise MalformedMessage(f"count {count}, amount {amount}")
-        side = asks if amount.is_signed() else bids
-        side.append((price, amount.copy_abs() if count else GONE))
-    prev = number - 1
-    if channel.last is not None and channel.last < number:
-        prev, channel.last = channel.last, number
-    seconds = None if time is None else time / 1000
-    return Delta(channel.symbol, prev, number, bids, asks, seconds)
 
 
 def _spelled(text: str) -> str:
