@@ -176,7 +176,8 @@ class Okx(DeclaredVenue):
         Request(path="/api/v5/public/instruments", params={"instType": kind})
         for kind in ("SPOT", "SWAP", "FUTURES")  # options want a family besides
     )
-    PONG = "pong"
+    PING, PONG = "ping", "pong"  # text, not JSON
+    SESSION = Session
     PUSH, CONTROL = Push, Control
     BOOK, LISTING = BookAnswer, Answer[Listed]
     DEPTHS = (LEVELS,)
@@ -189,20 +190,12 @@ class Okx(DeclaredVenue):
         if self.options["snapshot"] == "rest":
             self.amend(source=Source.REST, resync=Resync.FETCH)
 
-    def session(self) -> Session:
-        """Ids of this connection's requests, and its numberless streams."""
-        return Session()
-
     def request(
         self, operation: Operation, symbols: Sequence[str], number: int, now: float
     ) -> object:
         """``{"id":"1","op":"subscribe","args":[{"channel":"books",…}]}``."""
         args = [{"channel": "books", "instId": symbol} for symbol in symbols]
         return {"id": str(number), "op": operation, "args": args}
-
-    def ping(self, session: Session, now: float) -> str:
-        """Text, not JSON; the answer is the text ``pong``."""
-        return "ping"
 
     def read_push(self, push: Push[Any], session: Session) -> Sequence[Message]:
         """Usually ``data`` has one element."""
