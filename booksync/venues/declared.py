@@ -348,7 +348,7 @@ class DeclaredVenue(Venue):
                 return self.read_control(control, session, problem)
             return self.read_whole(self._decoded(frame, whose), session)
         except MalformedMessage as error:
-            self.missed(session, error.symbol)
+            session.missed(error.symbol)
             raise
 
     def _decoded(self, frame: str | bytes, whose: str) -> Any:
@@ -389,10 +389,6 @@ class DeclaredVenue(Venue):
 
         """
         raise AssertionError
-
-    def missed(self, session: Any, symbol: str | None) -> None:
-        """Tell the session that a frame could not be read."""
-        session.missed(symbol)
 
     # -- REST -------------------------------------------------------------------------
 

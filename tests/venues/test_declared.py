@@ -256,12 +256,12 @@ def test_json_numbers_stay_exact():
 def test_unreadable_frame_is_told_of_before_it_is_raised(frame, symbol):
     told = []
 
-    class Watched(Small):
-        def missed(self, session, symbol):
+    class Watched(Requests):
+        def missed(self, symbol):
             told.append(symbol)
 
     with pytest.raises(MalformedMessage):
-        Watched().parse(frame, Requests())
+        Small().parse(frame, Watched())
     assert told == [symbol]
 
 
