@@ -8,5 +8,6 @@ EQUIVALENT: dict[str, str] = {
     "sync._move: self.dirty = True -> left out": (
         "who moves also asks, loads or forgets: that sets it"
     ),
+    "budget.settle: 1 -> 2 (2)": "place -1 is the newest once more: it did not fit",
     "budget.observe: missing > 0 -> missing >= 0": "a weight of 0 counts nothing",
 }
