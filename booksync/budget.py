@@ -91,7 +91,6 @@ class Budget:
 
     def spend(self, weight: int, now: float) -> None:
         """Note a request that is being sent."""
-        self.used(now)
         self._open.append((now, weight))
         self._open_sum += weight
 

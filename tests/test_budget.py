@@ -62,6 +62,8 @@ def test_venues_own_count_beyond_ours_is_believed():
     assert budget.wait(20, now=1.0) == 59.0
     budget.observe(50, now=2.0)  # less than we know: ours stands
     assert budget.used(2.0) == 90
+    budget.observe(91, now=3.0)
+    assert budget.used(3.0) == 91
 
 
 def test_stop_stops_everything_for_as_long_as_told():
