@@ -388,11 +388,12 @@ def test_full_buffer_drops_its_oldest_and_counts_them():
 
 
 def test_buffer_is_bounded_by_levels_too():
-    sync = Synchronizer("X", Policy(max_buffer_levels=3))
-    sync.connected(now=0.0)
-    for n in range(4):
-        sync.receive(delta(n, n + 1, [("9", "1"), ("8", "1")]), now=0.0)
-    assert sync.status().counts.buffered == 1
+    for most, left in ((3, 1), (4, 2), (5, 2)):
+        sync = Synchronizer("X", Policy(max_buffer_levels=most))
+        sync.connected(now=0.0)
+        for n in range(4):
+            sync.receive(delta(n, n + 1, [("9", "1")], [("10", "1")]), now=0.0)
+        assert sync.status().counts.buffered == left
 
 
 # -- trust ---------------------------------------------------------------------
@@ -453,10 +454,21 @@ def test_newer_time_with_an_older_number_is_a_reset_at_once():
     assert outputs[0] == Desynced("X", Cause.RESET, expected=101, got=4)
 
 
-def test_older_time_with_an_older_number_is_a_repeat():
+@pytest.mark.parametrize(
+    ("prev", "last", "time"),
+    [
+        pytest.param(99, 100, 49.0, id="older"),
+        pytest.param(99, 100, 50.0, id="at the same time"),
+        pytest.param(100, 101, 51.0, id="the newest, sent again later"),
+        pytest.param(99, 100, None, id="without a time"),
+    ],
+)
+def test_number_that_is_not_newer_is_a_repeat_unless_its_time_says_else(
+    prev, last, time
+):
     sync = live(100)
     sync.receive(delta(100, 101, time=50.0), now=1.0)
-    assert sync.receive(delta(99, 100, time=49.0), now=1.1) == []
+    assert sync.receive(delta(prev, last, time=time), now=1.1) == []
 
 
 CROSSING = [("11", "1")]
