@@ -76,7 +76,6 @@ class Comparison:
         self._looked = now
         self._compared, found = differences(one, other)
         if not found:
-            self._constant = None
             return self._verdict(one.sequence, self._compared, 0)
         if self._constant is None:
             self._constant, self._began = frozenset(found), now

@@ -372,7 +372,6 @@ class Synchronizer:
         if snapshot is not None:
             self.book.load(snapshot, now=now)
             self._fresh = fresh
-            self._room = 0
             self._time = snapshot.time
             self._go_live(now)
         self._asking.request, self._asking.waiting = asked

@@ -10,6 +10,7 @@ from booksync.events import (
     Desynced,
     Drift,
     FetchSnapshot,
+    Malformed,
     Synced,
     Verdict,
 )
@@ -106,6 +107,25 @@ def test_snapshot_ahead_of_the_book_waits_for_it():
     assert outputs[1:] == [audited(Verdict.MATCHED, sequence=107)]
 
 
+def test_book_that_a_snapshot_ahead_refutes_does_not_change_before():
+    sync = live()
+    sync.audit(snapshot(106, [("9", "6"), ("8", "3")]), now=2.0)
+    outputs = sync.receive(delta(105, 106, [("9", "6")]), now=2.1)
+    assert outputs == [
+        audited(Verdict.DIFFERING, sequence=106, differing=1),
+        Desynced("X", Cause.DRIFT),
+        FetchSnapshot("X", 2, 2.1),
+    ]
+
+
+def test_snapshot_that_waited_is_compared_once():
+    sync = live()
+    sync.audit(snapshot(106, [("9", "6"), ("8", "2")]), now=2.0)
+    assert len(sync.receive(delta(105, 106, [("9", "6")]), now=2.1)) == 2
+    assert sync.receive(delta(105, 106), now=2.2) == []  # stale: the next goes slowly
+    assert len(sync.receive(delta(106, 107), now=2.3)) == 1
+
+
 def test_only_levels_inside_both_windows_are_compared():
     sync = live(depth=2)  # the book is complete down to 8
     sync.receive(delta(105, 106, [("7", "9")]), now=1.0)  # known, not complete there
@@ -121,6 +141,14 @@ def test_book_that_matches_takes_the_wider_window():
     assert str(sync.book.window.bid) == "6"
     assert str(sync.book.size_at("bid", 7)) == "5"
     sync.book.check()
+
+
+def test_levels_that_an_audit_brought_count_as_others_do():
+    sync = live(depth=2, max_levels=4)
+    levels = [("9", "104"), ("8", "2"), ("7", "5"), ("6", "5")]
+    sync.audit(snapshot(105, levels, depth=4), now=2.0)
+    outputs = sync.receive(delta(105, 106, [("5", "1")]), now=3.0)
+    assert outputs[0] == Malformed("X", "more than 4 levels")
 
 
 def test_audit_that_agrees_clears_the_doubt_of_an_overlap():
@@ -282,6 +310,16 @@ def test_window_is_asked_for_once_until_the_pause_is_over():
     assert [Check("X") in outputs for outputs in found] == [False] * 63 + [True]
 
 
+def test_part_that_must_be_left_is_of_the_newest_window():
+    sync = near_the_edge()
+    bids = [(str(93 - n), "1") for n in range(20)]
+    sync.audit(Snapshot("X", 64, bids, [("101", "1")], depth=20), now=1.5)
+    assert sync.book.window.bid == 74
+    gone = [(price, "0") for price, _ in bids[:11]]  # the best is 82: 8 of 19 are left
+    found = [sync.receive(delta(n, n + 1, gone), now=99.0) for n in range(64, 128)]
+    assert Check("X") in found[-1]
+
+
 def test_wider_window_is_not_asked_for_again():
     sync = near_the_edge()
     sync.audit(below(64), now=1.5)
@@ -298,6 +336,8 @@ def test_snapshot_that_differs_near_the_edge_costs_a_resync():
 
 
 def test_deltas_are_remembered_only_while_an_answer_is_awaited():
+    assert not Synchronizer("X").remembers
+    assert Synchronizer("X", Policy(ring=1)).remembers
     sync = near_the_edge()
     assert sync.remembers
     sync.audit(below(64), now=1.5)

@@ -202,6 +202,7 @@ def test_gap_on_a_live_book_is_seen_at_that_delta(deltas, hole):
         Desynced("X", Cause.GAP, expected=expected, got=got),
         FetchSnapshot("X", 2, 2.0),
     ]
+    assert sync.counts.gaps == 1
 
 
 @pytest.mark.parametrize("restart", [12, 1], ids=["11", "12"])
@@ -237,6 +238,19 @@ def test_vector_20_deltas_up_to_the_snapshots_time_are_dropped():
 
 
 # -- joining -------------------------------------------------------------------
+
+
+def test_new_book_awaits_nothing_and_has_nothing():
+    sync = Synchronizer("X")
+    assert (sync.awaited, sync.buffered, sync.fresh, sync.live) == (
+        None,
+        (),
+        False,
+        False,
+    )
+    assert sync.deadline() is None
+    with pytest.raises(BookNotLive):
+        _ = sync.book.best_bid
 
 
 def test_connecting_asks_for_a_snapshot():
@@ -335,6 +349,17 @@ def test_snapshots_that_were_taken_and_those_that_were_late_are_counted():
     assert (counts.requests, counts.snapshots, counts.late) == (1, 1, 1)
 
 
+def test_snapshot_that_nobody_asked_for_is_joined_like_any_other():
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(98, 101), now=0.0)
+    assert sync.receive_snapshot(snapshot(90), now=1.0) == [
+        FetchSnapshot("X", 2, 1.25, 1)  # too old
+    ]
+    (joined,) = sync.receive_snapshot(snapshot(98), now=1.0)
+    assert joined == Synced("X", 101)
+
+
 def test_answer_to_an_earlier_request_is_refused():
     sync = live(100)
     sync.receive(delta(101, 102), now=5.0)
@@ -396,6 +421,66 @@ def test_buffer_is_bounded_by_levels_too():
         assert sync.status().counts.buffered == left
 
 
+@pytest.mark.parametrize("bids", [True, False])
+def test_book_may_have_so_many_levels_a_side_and_no_more(bids):
+    def level(n, price, size="1"):
+        levels = [(price, size)]
+        sides = (levels, ()) if bids else ((), levels)
+        return sync.receive(delta(n, n + 1, *sides), now=1.0)
+
+    sync = live(100, max_levels=3)
+    for n, price in enumerate(("8", "7") if bids else ("11", "12")):
+        assert kinds(level(100 + n, price)) == ["Changed"]
+    for n in range(102, 110):  # no level more
+        assert kinds(level(n, "7" if bids else "12", str(n))) == ["Changed"]
+    outputs = level(110, "6" if bids else "13")
+    assert outputs[0] == Malformed("X", "more than 3 levels")
+    assert kinds(outputs) == ["Malformed", "Desynced", "FetchSnapshot"]
+
+
+# -- from a checkpoint -----------------------------------------------------------
+
+
+def restored(*, fresh=False):
+    sync = Synchronizer("X")
+    sync.restore(snapshot(100, time=50.0), [], (3, False), 5.0, fresh=fresh)
+    return sync
+
+
+def test_live_book_goes_on_from_a_checkpoint():
+    sync = restored()
+    status = sync.status(now=7.0)
+    assert (status.state, status.sequence, status.age) == (State.LIVE, 100, 2.0)
+    assert sync.asked == (3, False)
+    assert kinds(sync.receive(delta(100, 101, [("9", "4")]), now=8.0)) == ["Changed"]
+    assert str(sync.book.best_bid.size) == "4"
+
+
+def test_checkpoint_knows_whether_a_straddling_delta_may_join():
+    (changed,) = restored(fresh=True).receive(delta(98, 101), now=6.0)
+    assert type(changed) is Changed
+    assert restored().receive(delta(98, 101), now=6.0)[0] == Desynced(
+        "X", Cause.GAP, expected=100, got=98
+    )
+
+
+def test_checkpoint_knows_the_venues_time():
+    assert restored().receive(delta(3, 4, time=50.0), now=6.0) == []
+    assert restored().receive(delta(3, 4, time=51.0), now=6.0)[0] == Desynced(
+        "X", Cause.RESET, expected=100, got=4
+    )
+
+
+def test_book_that_waits_goes_on_from_a_checkpoint():
+    sync = Synchronizer("X")
+    held = [delta(98, 99), delta(99, 101)]
+    sync.restore(None, held, (4, True), 5.0, fresh=False)
+    assert (sync.state, sync.awaited) == (State.SYNCING, 4)
+    assert sync.receive_snapshot(snapshot(99), now=6.0, request=4) == [Synced("X", 101)]
+    assert sync.counts.received == 2
+    assert adds_up(sync)
+
+
 # -- trust ---------------------------------------------------------------------
 
 
@@ -436,8 +521,9 @@ def test_nothing_but_stale_deltas_means_that_the_numbers_started_again():
 def test_stale_deltas_for_long_mean_the_same():
     sync = live(100)
     sync.receive(delta(100, 101), now=1.0)
-    sync.receive(delta(1, 2), now=1.0)
-    assert kinds(sync.receive(delta(2, 3), now=11.0)) == ["Desynced", "FetchSnapshot"]
+    assert sync.receive(delta(1, 2), now=50.0) == []
+    assert sync.receive(delta(2, 3), now=59.9) == []
+    assert kinds(sync.receive(delta(2, 3), now=60.0)) == ["Desynced", "FetchSnapshot"]
 
 
 def test_applied_delta_between_stale_ones_proves_the_numbering():
@@ -482,6 +568,14 @@ def test_crossed_book_is_withheld_once_it_persists():
     assert kinds(outputs) == ["Desynced", "FetchSnapshot"]  # nobody can read a change
     assert sync.counts.applied == 3
     assert sync.cause is Cause.CROSSED
+
+
+def test_book_that_is_crossed_from_the_first_counts_from_there():
+    sync = stream(crossed_deltas=3)
+    crossed = snapshot(100, bids=CROSSING)
+    assert sync.receive_snapshot(crossed, now=1.0) == [Synced("X", 100)]
+    assert kinds(sync.receive(delta(100, 101), now=1.0)) == ["Changed"]
+    assert kinds(sync.receive(delta(101, 102), now=1.0))[0] == "Desynced"
 
 
 def test_crossed_book_is_withheld_after_a_while_without_deltas():
@@ -666,6 +760,47 @@ def test_disconnect_withholds_and_forgets():
     assert adds_up(sync)
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda sync: sync.disconnected(1.0), id="disconnected"),
+        pytest.param(lambda sync: sync.halted(Halted("X", ""), 1.0), id="halted"),
+        pytest.param(lambda sync: sync.rejected(1.0), id="rejected"),
+        pytest.param(lambda sync: sync.retired(1.0), id="retired"),
+    ],
+)
+def test_end_lets_go_of_what_was_buffered(end):
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(9, 10), now=0.5)
+    sync.receive(delta(10, 11), now=0.5)
+    assert sync.status().counts.buffered == 2
+    end(sync)
+    assert (sync.state, sync.buffered, sync.deadline()) == (State.OFFLINE, (), None)
+    assert (sync.status().counts.buffered, sync.status().counts.discarded) == (0, 2)
+    assert adds_up(sync)
+
+
+def test_retired_book_counts_nothing_as_buffered_any_more():
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(9, 10), now=0.5)
+    assert sync.status().counts.buffered == 1
+    sync.retired(1.0)
+    assert sync.counts.buffered == 0  # who takes its place adds these
+
+
+def test_retired_book_cannot_be_read():
+    sync = live(100)
+    sync.retired(1.0)
+    assert (sync.state, sync.cause) == (State.OFFLINE, Cause.CLOSING)
+    with pytest.raises(BookNotLive, match="closing"):
+        _ = sync.book.best_bid
+    assert sync.counts.desyncs == 0
+    sync.retired(2.0)  # idempotent
+    assert sync.since == 1.0
+
+
 def test_reconnecting_asks_afresh():
     sync = live(100)
     sync.disconnected(now=1.0)
@@ -741,6 +876,21 @@ def test_status_says_age_and_since():
     assert status.state is State.LIVE
 
 
+def test_age_counts_from_whatever_was_heard_last():
+    sync = Synchronizer("X")
+    assert sync.status(now=1.0).age is None
+    sync.connected(now=1.0)
+    assert sync.status(now=9.0).age == 8.0
+    sync.receive(delta(99, 100), now=2.0)
+    assert sync.status(now=9.0).age == 7.0
+    sync.receive_snapshot(snapshot(100), now=3.0, request=1)
+    assert sync.status(now=9.0).age == 6.0
+    sync.receive(delta(100, 101), now=4.0)
+    assert sync.status(now=9.0).age == 5.0
+    sync.receive(delta(100, 101), now=5.0)  # stale
+    assert sync.status(now=9.0).age == 4.0
+
+
 def test_repr_is_observable_state():
     assert repr(live(100)) == "<Synchronizer X live@100>"
 
@@ -802,6 +952,7 @@ def test_old_book_that_missed_something_is_built_again():
     sync.tick(now=6.0)
     outputs = sync.receive(delta(103, 104), now=8.0)
     assert kinds(outputs) == ["Gap", "FetchSnapshot"]
+    assert sync.counts.gaps == 1
     assert adds_up(sync)
 
 
@@ -812,15 +963,3 @@ def test_snapshot_in_the_stream_that_crosses_for_good_changes_nothing_readable()
         "Desynced",
         "FetchSnapshot",
     ]
-
-
-def test_retired_book_lets_go_of_what_it_buffered():
-    sync = Synchronizer("X", Policy())
-    sync.connected(0.0)
-    sync.receive(delta(100, 101), now=0.0)
-    sync.receive(delta(101, 102), now=0.0)
-    assert sync.status().counts.buffered == 2
-    sync.retired(1.0)
-    counts = sync.status().counts
-    assert (counts.buffered, counts.discarded) == (0, 2)
-    assert adds_up(sync)

@@ -7,9 +7,25 @@ __all__ = ["EQUIVALENT"]
 EQUIVALENT: dict[str, str] = {
     "sync._go_live: self._waiting = False -> left out": "loading did it before",
     "sync.__init__: False -> True (3)": "a book that is new has no deadline",
+    "sync.__init__: False -> True (8)": "without a loss there is no drift to tell",
+    "sync.receive_snapshot: type(output) is Desynced -> type(output) is not Desynced": (
+        "a crossed book gives nothing, or its loss and what follows from that"
+    ),
+    "sync.snapshot_failed: self._waiting = False -> left out": "asking sets it",
+    "sync.snapshot_failed: False -> True": "asking sets it",
+    "sync.tick: self._quiet_at = None -> left out": "going live does it",
+    "sync._apply: self._room < 0 -> self._room <= 0": "sides are looked at sooner",
+    "sync._note_joined: self._settled = True -> left out": (
+        "the long way has the same end"
+    ),
+    "sync._note_joined: True -> False": "the long way has the same end",
+    "sync._apply: 0 -> 1": "sides are looked at sooner",
+    "sync.__init__: 0 -> 1 (5)": "loading sets it",
+    "sync.__init__: 0 -> 1 (7)": "going live sets it",
     "sync._move: self.dirty = True -> left out": (
         "who moves also asks, loads or forgets: that sets it"
     ),
+    "comparing.__init__: 0 -> 1": "what is wrong has been counted by then",
     "budget.settle: 1 -> 2 (2)": "place -1 is the newest once more: it did not fit",
     "budget.observe: missing > 0 -> missing >= 0": "a weight of 0 counts nothing",
 }
