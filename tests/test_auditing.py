@@ -53,6 +53,16 @@ def test_snapshot_at_the_books_sequence_that_equals_it_matches():
     assert sync.status().counts.audits == 1
 
 
+def test_deltas_that_joined_are_remembered_too():
+    sync = Synchronizer("X", Policy(ring=16))
+    sync.connected(now=0.0)
+    sync.receive(delta(100, 101, [("9", "5")]), now=0.0)
+    sync.receive(delta(101, 102, [("8", "7")]), now=0.0)
+    sync.receive_snapshot(snapshot(100), now=0.0, request=1)
+    (event,) = sync.audit(snapshot(101, [("9", "5"), ("8", "2")]), now=1.0)
+    assert event == audited(Verdict.MATCHED, sequence=102)
+
+
 def test_older_snapshot_is_brought_forward_by_what_is_remembered():
     sync = live()
     outputs = sync.audit(snapshot(102, [("9", "101"), ("8", "2")]), now=2.0)
@@ -224,12 +234,23 @@ def test_book_in_a_stream_is_compared_as_it_was():
     assert event.drift == Drift(compared=3, differing=2, seconds=2.0)
 
 
+def test_book_that_was_withheld_for_its_age_alone_has_no_drift_later():
+    sync = Synchronizer("X", Policy(way=Way.RESUBSCRIBE, max_age=5.0))
+    sync.connected(now=0.0)
+    sync.receive_snapshot(snapshot(100), now=0.0)
+    sync.tick(now=5.0)
+    assert len(sync.receive(delta(100, 101), now=6.0)) == 2  # live again
+    sync.receive_snapshot(snapshot(110), now=7.0)
+    sync.receive(delta(110, 111, [("9", "nan")]), now=8.0)
+    assert sync.receive_snapshot(snapshot(120), now=9.0) == [Synced("X", 120)]
+
+
 def test_only_the_book_that_was_served_is_compared():
     """A snapshot that is too old to join is none that anybody read."""
     sync = lossy()
-    assert [type(e) for e in sync.receive_snapshot(snapshot(103), 4.0, request=2)] == [
-        FetchSnapshot
-    ]
+    old = snapshot(103, [("9", "1"), ("8", "5")])
+    outputs = sync.receive_snapshot(old, 4.0, request=2)
+    assert [type(output) for output in outputs] == [FetchSnapshot]
     made = snapshot(108, [("9", "7"), ("8", "5")])
     found = resynced(sync, made, request=3)
     assert found == Drift(compared=4, differing=1, seconds=2.0)

@@ -300,6 +300,13 @@ def test_quiet_market_goes_live_unbridged_after_a_wait():
     assert not sync.status().unbridged
 
 
+def test_quiet_market_that_a_delta_joined_in_time_goes_live_once():
+    sync, _ = bridge(100, [])
+    assert kinds(sync.receive(delta(100, 101), now=1.5)) == ["Synced"]
+    assert sync.tick(now=2.0) == []
+    assert not sync.status().unbridged
+
+
 def test_quiet_market_may_be_joined_by_a_straddling_delta():
     sync, _ = bridge(100, [])
     sync.tick(now=2.0)
@@ -360,6 +367,16 @@ def test_snapshot_that_nobody_asked_for_is_joined_like_any_other():
     assert joined == Synced("X", 101)
 
 
+def test_snapshot_of_a_live_book_is_joined_once():
+    sync = live(100)
+    (changed,) = sync.receive_snapshot(snapshot(105), now=1.0)
+    assert type(changed) is Changed
+    assert kinds(sync.receive(delta(105, 106), now=1.0)) == ["Changed"]
+    assert sync.receive(delta(104, 107), now=1.0)[0] == Desynced(
+        "X", Cause.GAP, expected=106, got=104
+    )
+
+
 def test_answer_to_an_earlier_request_is_refused():
     sync = live(100)
     sync.receive(delta(101, 102), now=5.0)
@@ -372,6 +389,13 @@ def test_second_answer_to_one_request_is_refused():
     sync = live(100)
     assert sync.receive_snapshot(snapshot(50), now=5.1, request=1) == []
     assert sync.book.sequence == 100
+
+
+def test_second_answer_is_refused_while_the_first_waits_for_a_delta():
+    sync, _ = bridge(100, [])
+    assert sync.receive_snapshot(snapshot(50), now=1.1, request=1) == []
+    assert sync.snapshot_failed(request=1, now=1.1) == []
+    assert sync.tick(now=2.0) == [Synced("X", 100, unbridged=True)]
 
 
 def test_failed_request_is_repeated_later_and_later():
@@ -419,6 +443,11 @@ def test_buffer_is_bounded_by_levels_too():
         for n in range(4):
             sync.receive(delta(n, n + 1, [("9", "1")], [("10", "1")]), now=0.0)
         assert sync.status().counts.buffered == left
+        sync.disconnected(now=1.0)
+        sync.connected(now=2.0)
+        for n in range(left):
+            sync.receive(delta(n, n + 1, [("9", "1")], [("10", "1")]), now=2.0)
+        assert sync.status().counts.buffered == left
 
 
 @pytest.mark.parametrize("bids", [True, False])
@@ -436,6 +465,15 @@ def test_book_may_have_so_many_levels_a_side_and_no_more(bids):
     outputs = level(110, "6" if bids else "13")
     assert outputs[0] == Malformed("X", "more than 3 levels")
     assert kinds(outputs) == ["Malformed", "Desynced", "FetchSnapshot"]
+
+
+def test_levels_of_a_snapshot_count_from_there():
+    sync = stream(max_levels=4)
+    sync.receive_snapshot(snapshot(100), now=0.0)
+    sync.receive(delta(100, 101, [("9", "2")]), now=1.0)
+    sync.receive_snapshot(snapshot(102, [(p, "1") for p in "9876"]), now=2.0)
+    outputs = sync.receive(delta(102, 103, [("5", "1")]), now=3.0)
+    assert outputs[0] == Malformed("X", "more than 4 levels")
 
 
 # -- from a checkpoint -----------------------------------------------------------
@@ -707,6 +745,7 @@ def test_every_frame_a_snapshot_drops_older_ones():
     sync.receive_snapshot(snapshot(5), now=0.0)
     assert sync.receive_snapshot(snapshot(4), now=0.1) == []
     assert kinds(sync.receive_snapshot(snapshot(6), now=0.2)) == ["Changed"]
+    assert kinds(sync.receive_snapshot(snapshot(6), now=0.3)) == ["Changed"]
 
 
 def test_periodic_snapshot_that_does_not_come_is_asked_for():
@@ -770,7 +809,7 @@ def test_disconnect_withholds_and_forgets():
     ],
 )
 def test_end_lets_go_of_what_was_buffered(end):
-    sync = Synchronizer("X")
+    sync = Synchronizer("X", Policy(answer_wait=5.0))
     sync.connected(now=0.0)
     sync.receive(delta(9, 10), now=0.5)
     sync.receive(delta(10, 11), now=0.5)
@@ -887,8 +926,10 @@ def test_age_counts_from_whatever_was_heard_last():
     assert sync.status(now=9.0).age == 6.0
     sync.receive(delta(100, 101), now=4.0)
     assert sync.status(now=9.0).age == 5.0
-    sync.receive(delta(100, 101), now=5.0)  # stale
+    sync.receive(delta(101, 102), now=5.0)
     assert sync.status(now=9.0).age == 4.0
+    sync.receive(delta(100, 101), now=6.0)  # stale
+    assert sync.status(now=9.0).age == 3.0
 
 
 def test_repr_is_observable_state():
@@ -928,6 +969,72 @@ def test_snapshots_that_stay_too_old_mean_that_the_numbers_started_again():
     sync.receive(delta(6, 7), now=0.3)
     assert kinds(sync.receive_snapshot(snapshot(6), 0.4, request=4)) == ["Synced"]
     assert adds_up(sync)
+
+
+def test_so_many_snapshots_must_be_too_old_for_each_buffer():
+    sync = Synchronizer("X", Policy(old_snapshots=3))
+    sync.connected(now=0.0)
+    left = []
+    for request in range(1, 8):
+        if not sync.buffered:
+            sync.receive(delta(1000, 1010), now=0.0)
+        sync.receive_snapshot(snapshot(5), 0.2, request=request)
+        left.append(len(sync.buffered))
+    assert left == [1, 1, 0, 1, 1, 0, 1]
+
+
+def test_numbers_that_start_again_are_told_by_the_time_of_what_joined():
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(100, 101, time=50.0), now=0.0)
+    sync.receive_snapshot(snapshot(100), now=0.1, request=1)
+    assert sync.receive(delta(3, 4, time=50.0), now=0.2) == []
+    assert sync.receive(delta(3, 4, time=51.0), now=0.3)[0] == Desynced(
+        "X", Cause.RESET, expected=101, got=4
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda sync: sync.lost(1, 3, 0.1), id="lost"),
+        pytest.param(lambda sync: sync.distrust(Cause.MALFORMED, 0.1), id="distrust"),
+    ],
+)
+def test_fault_of_the_stream_ends_what_was_buffered(fault):
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    sync.receive(delta(100, 101), now=0.0)
+    fault(sync)
+    assert sync.buffered == ()
+    assert adds_up(sync)
+
+
+def test_withheld_is_the_time_without_a_book():
+    sync = live(100)
+    sync.receive(delta(101, 102), now=2.0)
+    assert sync.status(now=3.5).withheld == 1.5
+    sync.receive_snapshot(snapshot(101), now=5.0, request=2)
+    status = sync.status(now=9.0)
+    assert (status.withheld, status.desyncs_by) == (3.0, {Cause.GAP: 1})
+
+
+def test_who_keeps_the_timer_is_told_when_the_deadline_changes():
+    policy = Policy(answer_wait=5.0, quiet_wait=1.0, crossed_seconds=1.0)
+    sync = Synchronizer("X", policy)
+    steps = [
+        (lambda: sync.connected(now=0.0), 5.0),
+        (lambda: sync.receive_snapshot(snapshot(100), now=1.0, request=1), 2.0),
+        (lambda: sync.receive(delta(100, 101), now=1.5), None),  # joined
+        (lambda: sync.receive(delta(101, 102, CROSSING), now=2.0), 3.0),
+        (lambda: sync.receive(delta(102, 103, [("11", "0")]), now=2.5), None),
+        (lambda: sync.receive(delta(104, 105), now=3.0), 8.0),  # a gap
+        (lambda: sync.disconnected(now=4.0), None),
+    ]
+    for step, deadline in steps:
+        sync.dirty = False
+        step()
+        assert (sync.dirty, sync.deadline()) == (True, deadline)
 
 
 # -- age -----------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["EQUIVALENT"]
 
 EQUIVALENT: dict[str, str] = {
-    "sync._go_live: self._waiting = False -> left out": "loading did it before",
     "sync.__init__: False -> True (3)": "a book that is new has no deadline",
     "sync.__init__: False -> True (8)": "without a loss there is no drift to tell",
     "sync.receive_snapshot: type(output) is Desynced -> type(output) is not Desynced": (
@@ -19,9 +18,12 @@ EQUIVALENT: dict[str, str] = {
         "the long way has the same end"
     ),
     "sync._note_joined: True -> False": "the long way has the same end",
+    "sync._go_live: self._settled = not self._fresh -> left out": (
+        "the long way has the same end"
+    ),
+    "sync._watch: self._crossed > 0 -> self._crossed >= 0": "one look more",
     "sync._apply: 0 -> 1": "sides are looked at sooner",
     "sync.__init__: 0 -> 1 (5)": "loading sets it",
-    "sync.__init__: 0 -> 1 (7)": "going live sets it",
     "sync._move: self.dirty = True -> left out": (
         "who moves also asks, loads or forgets: that sets it"
     ),
