@@ -795,7 +795,6 @@ class Synchronizer:
         self._remember_no_more()
         self._quiet_at = self._crossed_at = None
         self._crossed = self._stale = 0
-        self.dirty = True
 
     def _retry(self, now: float, *, overdue: bool = False) -> list[Output]:
         self._quiet_at = None

@@ -128,6 +128,23 @@ def test_book_that_a_snapshot_ahead_refutes_does_not_change_before():
     ]
 
 
+def test_snapshot_that_waits_is_forgotten_with_the_book():
+    sync = live()
+    sync.audit(snapshot(107), now=2.0)
+    sync.receive(delta(106, 108), now=2.1)
+    sync.receive_snapshot(snapshot(108), now=2.2, request=2)
+    assert len(sync.receive(delta(108, 109), now=2.3)) == 1
+
+
+def test_nothing_is_brought_forward_over_what_was_lost():
+    sync = live()
+    sync.receive(delta(107, 108), now=2.1)
+    sync.receive_snapshot(snapshot(108, [("9", "1"), ("8", "9")]), now=2.2, request=2)
+    sync.receive(delta(108, 109), now=2.3)
+    (event,) = sync.audit(snapshot(103, [("9", "102"), ("8", "2")]), now=3.0)
+    assert event.verdict is Verdict.INCONCLUSIVE
+
+
 def test_snapshot_that_waited_is_compared_once():
     sync = live()
     sync.audit(snapshot(106, [("9", "6"), ("8", "2")]), now=2.0)

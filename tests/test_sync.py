@@ -329,6 +329,7 @@ def test_unbridged_book_is_withheld_if_the_next_delta_does_not_join():
 def test_snapshot_that_waits_is_too_old_if_the_first_delta_starts_after_it():
     sync, _ = bridge(100, [])
     assert kinds(sync.receive(delta(105, 106), now=1.1)) == ["FetchSnapshot"]
+    assert sync.tick(now=2.0) == []  # it was waited for in vain
     assert kinds(sync.receive_snapshot(snapshot(105), 2.0, request=2)) == ["Synced"]
 
 
@@ -730,6 +731,7 @@ def test_gap_in_a_stream_resubscribes_and_drops_until_the_snapshot():
     assert kinds(outputs) == ["Desynced", "Resubscribe"]
     assert sync.receive(delta(7, 8), now=0.2) == []
     assert kinds(sync.receive_snapshot(snapshot(9), now=0.3)) == ["Synced"]
+    assert sync.counts.requests == 1
     assert adds_up(sync)
 
 
@@ -1017,6 +1019,52 @@ def test_withheld_is_the_time_without_a_book():
     sync.receive_snapshot(snapshot(101), now=5.0, request=2)
     status = sync.status(now=9.0)
     assert (status.withheld, status.desyncs_by) == (3.0, {Cause.GAP: 1})
+    assert (status.counts.desyncs, status.counts.resyncs) == (1, 1)
+    assert status.resyncs_by == {Cause.GAP: 1}
+
+
+def test_doubts_about_a_book_end_with_it():
+    sync, _ = bridge(100, [])
+    sync.tick(now=2.0)
+    assert sync.status().unbridged
+    sync.distrust(Cause.DRIFT, now=3.0)
+    assert not sync.status().unbridged
+    sync, _ = bridge(100, [delta(98, 101)])
+    assert sync.status().overlap
+    sync.distrust(Cause.DRIFT, now=3.0)
+    assert not sync.status().overlap
+
+
+def test_stale_deltas_before_a_resync_do_not_count_after_it():
+    sync = live(100, stale_deltas=3)
+    for now in (1.0, 1.1):
+        assert sync.receive(delta(1, 2), now=now) == []
+    sync.distrust(Cause.DRIFT, now=1.2)
+    sync.receive_snapshot(snapshot(100), now=1.3, request=2)
+    sync.tick(now=2.3)
+    for now in (2.4, 2.5):
+        assert sync.receive(delta(1, 2), now=now) == []
+    assert sync.receive(delta(1, 2), now=2.6)[0].cause is Cause.RESET
+
+
+def test_crossing_is_forgotten_with_the_book():
+    sync = live(100, crossed_seconds=1.0)
+    sync.receive(delta(100, 101, CROSSING), now=2.0)
+    sync.receive(delta(102, 103), now=2.5)
+    assert sync.tick(now=3.0) == []
+    assert sync.cause is Cause.GAP
+
+
+def test_cause_of_a_book_that_was_never_live_is_the_retry():
+    sync = Synchronizer("X")
+    sync.connected(now=0.0)
+    assert sync.cause is Cause.CONNECTED
+    sync.snapshot_failed(request=1, now=1.0)
+    assert sync.cause is Cause.RETRY
+    sync = live(100)
+    sync.receive(delta(101, 102), now=1.0)
+    sync.snapshot_failed(request=2, now=2.0)
+    assert sync.cause is Cause.GAP
 
 
 def test_who_keeps_the_timer_is_told_when_the_deadline_changes():

@@ -24,9 +24,7 @@ EQUIVALENT: dict[str, str] = {
     "sync._watch: self._crossed > 0 -> self._crossed >= 0": "one look more",
     "sync._apply: 0 -> 1": "sides are looked at sooner",
     "sync.__init__: 0 -> 1 (5)": "loading sets it",
-    "sync._move: self.dirty = True -> left out": (
-        "who moves also asks, loads or forgets: that sets it"
-    ),
+    "sync._ask: 30 -> 31": "both are longer than any pause may be",
     "comparing.__init__: 0 -> 1": "what is wrong has been counted by then",
     "budget.settle: 1 -> 2 (2)": "place -1 is the newest once more: it did not fit",
     "budget.observe: missing > 0 -> missing >= 0": "a weight of 0 counts nothing",
