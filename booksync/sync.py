@@ -603,7 +603,7 @@ class Synchronizer:
 
     def _load(self, snapshot: Snapshot, now: float) -> list[Output]:
         """Replace the book's levels; what it returns says that this failed."""
-        self._asking.waiting = False
+        self._asking.answered()
         if self._served:
             self._former, self._served = Former(self.book), False
         try:
@@ -616,9 +616,6 @@ class Synchronizer:
         self._room = 0
         self._settled = False
         self._quiet_at = None
-        self._asking.answered()
-        self._time = snapshot.time
-        self.dirty = True
         return []
 
     # -- joining ------------------------------------------------------------------
@@ -663,8 +660,6 @@ class Synchronizer:
 
     def _go_live(self, now: float) -> list[Output]:
         self._asking.succeeded()
-        self._aged = False
-        self._stale = 0
         self._quiet_at = None
         self._move(Cause.JOINED, now)
         self._settled = not self._fresh
@@ -754,8 +749,7 @@ class Synchronizer:
         was_live = self.state is State.LIVE
         scope = Scope.CONNECTION if cause is Cause.LOST else Scope.SYMBOL
         outputs = self._withhold(cause, now, scope=scope, expected=expected, got=got)
-        if cause is not Cause.GAP:
-            self._drop_buffer()
+        self._drop_buffer()
         if was_live:
             return [*outputs, *self._ask(now)]
         return [*outputs, *self._retry(now)]

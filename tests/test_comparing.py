@@ -347,7 +347,6 @@ def test_level_that_changed_during_an_audit_is_not_held_against_a_book():
     assert (outputs[0].verdict, outputs[0].differing) == (Verdict.DIFFERING, 1)
 
 
-<<<<<<< HEAD
 def test_last_look_decides_where_nothing_moves_any_more():
     engine = auditing("X", numbering=None)
     engine.frame(2, bid(3, "7"), 6.0)
@@ -367,14 +366,14 @@ def test_level_is_untouched_as_long_as_nothing_moves():
         outputs = engine.take(inputs.Compared("X"), now + 3.0)
         engine.take(inputs.Closed(number, Cause.CLOSING), now + 3.0)
     assert outputs[0].verdict is Verdict.DIFFERING
-=======
+
+
 def test_levels_are_not_compared_at_every_frame(monkeypatch):
     monkeypatch.setattr("booksync.comparing.LOOK", 0.125)
     engine = auditing("X", numbering=None, now=6.0)
     assert engine.frame(2, bid(3, "7"), 6.0) == []
     assert engine.frame(2, bid(4, "1"), 6.12) == []  # alike, but looked at lately
     assert told(engine.frame(2, bid(5, "1"), 6.125)) == [Audited, Reconnect]
->>>>>>> 516d6ea (Tests of a book's ends, age, bounds and checkpoints, that mutants had survived)
 
 
 def test_match_ends_all_doubt():

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 #: The tests of each module, quickest first.
 TESTS = {
     "sync": ["test_sync", "test_engine", "test_auditing", "test_sync_stateful"],
+    "asking": ["test_sync", "test_sync_stateful"],
+    "buffering": ["test_sync", "test_sync_stateful"],
     "arbitration": [
         "test_arbitration",
         "test_rotation",
