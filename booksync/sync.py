@@ -436,11 +436,11 @@ class Synchronizer:
         if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
             return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
         self._time = delta.time
-        if self.remembers:
-            self._ring.append(delta)
         changed: list[Output] = [Changed(self.symbol, message=delta)]
         if self.counts.applied % LOOK == 0:
             changed += self._look(now)
+        if self.remembers:  # this one, too, if it was what made it ask
+            self._ring.append(delta)
         if self._crossed or self.book.crossed:
             changed += self._watch(now)
             if not self.live:  # there is no book to read: it is withheld at once

@@ -340,6 +340,14 @@ def test_match_widens_the_window_of_a_book_that_stays_live():
     assert sync.book.size_at("bid", 93) == 69
 
 
+def test_answer_may_stand_before_the_delta_that_made_it_ask():
+    """A venue's REST servers may be a moment behind its stream."""
+    (event,) = near_the_edge().audit(below(63), now=1.5)
+    assert event.verdict is Verdict.MATCHED
+    (event,) = near_the_edge().audit(below(62), now=1.5)
+    assert event.verdict is Verdict.INCONCLUSIVE
+
+
 def test_window_is_asked_for_once_until_the_pause_is_over():
     sync = near_the_edge()
     found = [sync.receive(delta(n, n + 1), now=30.9) for n in range(64, 64 + 64)]
