@@ -24,6 +24,7 @@ from booksync.states import State
 from booksync.testing import Budget as Allowance
 from booksync.testing import Exchange, serve
 from booksync.transport import Answer, Transport
+from tests.busy import real_time
 from tests.virtual import run
 
 COUNT, WEIGHT, LIMIT, WINDOW = 1_000, 250, 6_000, 60.0
@@ -252,6 +253,7 @@ async def recovery(feed):
     return live_at, told
 
 
+@real_time
 @pytest.mark.anyio
 async def test_the_same_live_over_loopback():
     """Weight 5, and what a minute allows in three seconds: two windows of it."""

@@ -46,6 +46,7 @@ from booksync.states import Cause, State
 from booksync.sync import Synchronizer
 from booksync.testing import Exchange, serve
 from booksync.transport import Transport
+from tests.busy import real_time
 from tests.test_feed import all_live, drive, is_a, proves, quiet, until
 from tests.test_transport import (
     BINARY,
@@ -635,6 +636,7 @@ async def test_what_is_logged_is_fit_to_print():
         assert line.isprintable()
 
 
+@real_time
 async def test_what_a_venue_says_reaches_no_terminal_as_it_came():
     async def refuse(client):
         if client.headers.get("upgrade") != "websocket":

@@ -61,7 +61,7 @@ class Running:
 
     def __enter__(self):
         self.thread.start()
-        assert self.ready.wait(10.0)
+        assert self.ready.wait(60.0)
         return self
 
     def __exit__(self, *_):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.busy import real_time
 from tests.cli.conftest import Running
 from tests.test_feed_dialects import CASES
 
@@ -14,6 +15,7 @@ def case(request):
         yield request.param, running
 
 
+@real_time
 def test_books_are_recorded_replayed_watched_and_listed(booksync, case, tmp_path):
     (dialect, running), file = case, tmp_path / "day.jsonl"
     names = dialect.venue, *dialect.symbols

@@ -6,7 +6,10 @@ import signal
 
 import pytest
 
+from tests.busy import real_time
 
+
+@real_time
 @pytest.mark.parametrize("name", ["day.jsonl", "day.jsonl.gz"])
 def test_recording_replays_to_the_same_books_without_naming_the_venue(
     booksync, exchange, tmp_path, name
@@ -33,6 +36,7 @@ def test_recording_replays_to_the_same_books_without_naming_the_venue(
             assert book[name_] == replayed[name_]
 
 
+@real_time
 def test_summary_is_a_table_and_a_line(booksync, exchange, tmp_path):
     file = tmp_path / "day.jsonl"
     result = booksync(
@@ -44,6 +48,7 @@ def test_summary_is_a_table_and_a_line(booksync, exchange, tmp_path):
     assert "1 of 1 books live" in result.out
 
 
+@real_time
 def test_file_is_not_replaced_unless_forced(booksync, exchange, tmp_path):
     file = tmp_path / "day.jsonl"
     file.write_text("precious")
@@ -84,7 +89,7 @@ def test_signal_ends_with_a_summary_and_a_whole_file(
     while "HTTP/1.1 200 OK" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(sign)
-    out, _ = process.communicate(timeout=10.0)
+    out, _ = process.communicate(timeout=60.0)
     assert process.returncode == 0
     assert "books live" in out
     assert booksync("replay", file).code in {0, 1}  # live or not yet: whole

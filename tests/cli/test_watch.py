@@ -24,8 +24,10 @@ from booksync.events import (
 from booksync.feed import connect
 from booksync.messages import Delta
 from booksync.states import Cause
+from tests.busy import real_time
 
 
+@real_time
 def test_plain_lines_tell_trust_and_best_prices(booksync, exchange):
     result = booksync(
         "watch", "binance", "btcusdt", "ETHUSDT", *exchange.urls, "--seconds", 1.5
@@ -41,6 +43,7 @@ def test_plain_lines_tell_trust_and_best_prices(booksync, exchange):
     assert [line.split(":")[1] for line in result.errors] == [" BTCUSDT", " ETHUSDT"]
 
 
+@real_time
 def test_json_is_an_object_an_event(booksync, exchange):
     result = booksync(
         "watch", "binance", "BTCUSDT", *exchange.urls, "--seconds", 1.5, "--json"
@@ -68,6 +71,7 @@ def test_json_is_an_object_an_event(booksync, exchange):
     assert re.match(r"booksync: BTCUSDT: live.*, \d+ changes, 0 gaps, 0 resync", line)
 
 
+@real_time
 def test_depth_shown_is_the_number_of_levels(booksync, exchange):
     result = booksync(
         "watch", "binance", "BTCUSDT", *exchange.urls, "--seconds", 1.5, "--json",
@@ -95,6 +99,7 @@ def test_unreachable_host_is_told_in_one_line(booksync):
     assert "ws://127.0.0.1:1" in line
 
 
+@real_time
 def test_book_that_never_was_live_is_told(booksync, exchange):
     urls = "--ws-url", exchange.server.ws_url, "--rest-url", "http://127.0.0.1:1"
     result = booksync("watch", "binance", "BTCUSDT", *urls, "--seconds", 0.5, "--json")
@@ -110,7 +115,7 @@ def test_interrupt_ends_with_a_summary(spawn, exchange):
     process = spawn("watch", "binance", "BTCUSDT", *exchange.urls)
     assert "BTCUSDT live at" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10.0)
+    _, err = process.communicate(timeout=60.0)
     assert process.returncode == 0
     assert re.fullmatch(
         r"booksync: BTCUSDT: live.*, \d+ changes, 0 gaps, 0 resyncs\n", err
@@ -157,6 +162,7 @@ def test_every_event_of_trust_is_a_line():
         assert _told(event) == line
 
 
+@real_time
 def test_two_lines_are_watched_and_audited(booksync, exchange, tmp_path):
     more = ["--lines", 2, "--audit-every", 0.3, "--max-age", 60, "--flight", tmp_path]
     result = booksync(
