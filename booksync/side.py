@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain
 from math import inf, isfinite
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -294,16 +294,6 @@ class Side:
         first: list[Key] = keys[: -count - 1 : -1] if self._bid else keys[:count]
         return first
 
-    def _walk(self) -> Iterator[Key]:
-        """Yield the keys, best first; only who listens beyond the edge pays for it."""
-        if self._touched:
-            self._catch_up()
-        near, bid = self._near, self._bid
-        yield from reversed(near) if bid else near
-        if len(near) < len(self._held):
-            rest = self._ordered()
-            yield from islice(reversed(rest) if bid else rest, len(near), None)
-
     # -- reading, best first --------------------------------------------------------
 
     def best(self) -> Level | None:
@@ -328,10 +318,26 @@ class Side:
 
     def __iter__(self) -> Iterator[Level]:
         """Walk the levels. The side must not change meanwhile."""
-        keys, count = self._walk(), FEW
-        while some := list(islice(keys, count)):
-            yield from self._levels(some)
-            count = min(2 * count, FARTHEST)
+        return chain.from_iterable(self._walk())
+
+    def _walk(self) -> Iterator[list[Level]]:
+        """Yield some levels, then more; only who walks so far pays for it."""
+        if self._touched:
+            self._catch_up()
+        start, total, count = 0, len(self._held), FEW
+        while start < total:
+            stop = min(start + count, total)
+            keys: Any = self._near
+            if stop > len(keys):
+                keys = self._ordered()
+            if self._bid:
+                last = len(keys) - start
+                some = keys[max(last - count, 0) : last]
+                some.reverse()
+            else:
+                some = keys[start:stop]
+            yield self._levels(some)
+            start, count = stop, min(2 * count, FARTHEST)
 
     def at(self, rank: int) -> Level | None:
         """Return the level that has ``rank`` better ones. O(log n)."""
