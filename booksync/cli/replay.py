@@ -65,6 +65,12 @@ def replay(
         str | None,
         typer.Option("--venue", help="Whose frames; needed if a file does not say it."),
     ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth", help="Levels a side that were subscribed or asked for."
+        ),
+    ] = None,
     settings: Settings,
     numbers: Numbers,
     as_json: AsJson = False,
@@ -81,7 +87,7 @@ def replay(
     status = 0
     for file in files:
         try:
-            found = _replayed(file, venue, settings, numbers)
+            found = _replayed(file, venue, depth, settings, numbers)
         except BookSyncError as error:
             complain(error)
             wrong = isinstance(error, ConfigurationError | RecordingError)
@@ -93,7 +99,11 @@ def replay(
 
 
 def _replayed(
-    file: Path, venue: str | None, settings: Settings, numbers: Numbers
+    file: Path,
+    venue: str | None,
+    depth: int | None,
+    settings: Settings,
+    numbers: Numbers,
 ) -> Replay:
     """Replay one file to its end, with a bar if it is a long one."""
     with _bar(file) as on_record:
@@ -102,6 +112,7 @@ def _replayed(
                 file,
                 venue=venue,
                 numbers=numbers.kind,
+                depth=depth,
                 options=settings.options or None,
                 on_record=on_record,
             )

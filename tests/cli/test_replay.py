@@ -143,6 +143,38 @@ def test_numbers_may_be_floats(booksync, capture):
     assert booksync(*args).objects == booksync(*args, "--float").objects
 
 
+def phemex(sequence, kind, *, book="orderbook_p", symbol="BTCUSDT"):
+    bids, asks = [["9", "1"], ["8", "1"]], [["10", "1"], ["11", "1"]]
+    if book == "book":
+        bids, asks = [[90000, 1], [80000, 1]], [[100000, 1], [110000, 1]]
+    data = {
+        book: {"bids": bids, "asks": asks},
+        "depth": 30,
+        "sequence": sequence,
+        "symbol": symbol,
+        "type": kind,
+    }
+    raw = json.dumps(data)
+    return {"t": 1.0 + sequence, "ch": "ws", "conn": 0, "dir": "in", "raw": raw}
+
+
+@pytest.mark.parametrize(("option", "levels"), [((), 2), (("--depth", "1"), 1)])
+def test_depth_is_what_the_books_are_cut_to(booksync, capture, option, levels):
+    """The venue cuts its books to the depth that was subscribed: 30 if nobody says."""
+    file = capture(phemex(1, "snapshot"), phemex(2, "incremental"))
+    result = booksync("replay", file, "--venue", "phemex", "--json", *option)
+    assert result.code == 0
+    assert result.objects[0]["levels"] == [levels, levels]
+
+
+def test_depth_that_the_venue_has_not_is_told(booksync, capture):
+    file = capture(phemex(1, "snapshot"))
+    result = booksync("replay", file, "--venue", "phemex", "--depth", "7")
+    assert result.code == 2
+    [line] = result.errors
+    assert "no snapshot depth 7" in line
+
+
 def test_interrupt_is_told(booksync, capture, monkeypatch):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
