@@ -16,7 +16,7 @@ from booksync.arbitration import Arbiter
 from booksync.book import canonical
 from booksync.engine import Engine, policy_of
 from booksync.errors import ConfigurationError, MalformedMessage, RecordingError
-from booksync.events import Changed, Command, Desynced, Event, Gap, Output
+from booksync.events import Changed, Command, Desynced, Event, Gap, Malformed, Output
 from booksync.recording import Recording, frame_of
 from booksync.states import Cause, State
 from booksync.sync import Synchronizer
@@ -87,6 +87,8 @@ class Replay:
             discover=not self.recording.ours,
         )
         self.holes: dict[str, list[Found]] = {}
+        #: The first frame or body that could not be used, and its record's number.
+        self.malformed: tuple[int, Malformed] | None = None
         #: Number of the record in hand, from 0.
         self.record = -1
         self._on_record = on_record
@@ -161,6 +163,8 @@ class Replay:
                 yield output
 
     def _note(self, event: Event) -> None:
+        if isinstance(event, Malformed) and self.malformed is None:
+            self.malformed = (self.record, event)
         hole = isinstance(event, Gap) or (
             isinstance(event, Desynced) and event.cause in HOLES
         )

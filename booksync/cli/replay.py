@@ -94,6 +94,7 @@ def replay(
             status = max(status, 2 if wrong else 1)
             continue
         _tell(found, as_json=as_json)
+        _tell_malformed(found)
         status = max(status, _verdict(found))
     return status
 
@@ -157,13 +158,9 @@ def _length(file: Path) -> int | None:
 
 def _verdict(made: Replay) -> int:
     """Give the exit status; complain of what is not live."""
-    counts = made.engine.counts
     path = made.recording.path
     if not made.books:
-        complain(
-            f"{path}: no book in it: {counts.malformed} of {counts.frames} frames are "
-            f"none of {made.venue.id}"
-        )
+        complain(f"{path}: no book of {made.venue.id} in it")
         return 1
     late = [
         sync
@@ -195,6 +192,24 @@ def _tell(made: Replay, *, as_json: bool) -> None:
         show(Grid(rows, words={"book", "state", "digest"}, spare=spare))
     for book in books:
         _tell_gaps(book)
+
+
+def _tell_malformed(made: Replay) -> None:
+    """Say why a frame could not be used, and whether it is for want of instruments."""
+    if made.malformed is None:
+        return
+    counts, path, kind = made.engine.counts, made.recording.path, made.venue
+    record, event = made.malformed
+    reason = f"{event.symbol}: {event.reason}" if event.symbol else event.reason
+    complain(
+        f"{path}: {counts.malformed} of {counts.frames} frames are malformed; "
+        f"the first in record {record}: {reason}"
+    )
+    if kind.needs_instruments and not kind.instruments:
+        complain(
+            f"{path}: {kind.id} needs its lists of instruments: there are none in "
+            f"{made.recording.instruments}"
+        )
 
 
 def _row(book: dict[str, Any]) -> dict[str, Text]:

@@ -228,7 +228,8 @@ class Phemex(DeclaredVenue):
         if self.options["scale"] == "wire":
             scales = (0, 0)
         if scales is None:
-            raise MalformedMessage("its price scale is not known", book.symbol)
+            reason = "its price scale is not known (option scale=wire keeps integers)"
+            raise MalformedMessage(reason, book.symbol)
         bids, asks = book.book.bids, book.book.asks
         return units(bids, *scales, self.numbers), units(asks, *scales, self.numbers)
 

@@ -126,9 +126,54 @@ def test_wrong_venue_is_told(booksync, capture):
     file = capture(delta(1, 5), delta(6, 7))
     result = booksync("replay", file, "--venue", "bybit")
     assert result.code == 1
-    assert result.errors == [
-        f"booksync: {file}: no book in it: 2 of 2 frames are none of bybit"
+    malformed, verdict = result.errors
+    assert malformed == (
+        f"booksync: {file}: 2 of 2 frames are malformed; "
+        "the first in record 0: neither a book nor an answer"
+    )
+    assert verdict == f"booksync: {file}: no book of bybit in it"
+
+
+def test_malformed_frame_is_told_beside_the_books(booksync, capture):
+    broken = {**delta(6, 7), "raw": "{"}
+    file = capture(delta(1, 5), snapshot(5), broken, delta(8, 9), broken)
+    for option in (), ("--json",):
+        result = booksync("replay", file, "--venue", "binance", *option)
+        assert "2 of 4 frames are malformed; the first in record 2: " in result.err
+
+
+def test_instruments_that_a_venue_needs_are_asked_for(booksync, capture):
+    """Without the list of products nobody knows what Phemex's integers mean."""
+    frames = [
+        phemex(number, kind, book="book", symbol="BTCUSD")
+        for number, kind in ((1, "snapshot"), (2, "incremental"))
     ]
+    file = capture(*frames, name="day.jsonl")
+    args = "replay", file, "--venue", "phemex"
+    result = booksync(*args)
+    assert result.code == 1
+    malformed, missing, verdict = result.errors
+    assert "BTCUSD: its price scale is not known" in malformed
+    assert "option scale=wire" in malformed
+    assert missing == (
+        f"booksync: {file}: phemex needs its lists of instruments: there are none in "
+        f"{file.with_name('day.instruments.json')}"
+    )
+    assert verdict == f"booksync: {file}: no book of phemex in it"
+    result = booksync(*args, "--option", "scale=wire", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert result.objects[0]["bids"][0] == ["90000", "1"]
+    product = {"symbol": "BTCUSD", "priceScale": 4, "tickSize": 0.5}
+    listed = [{"url": "/public/products", "data": {"data": {"products": [product]}}}]
+    file.with_name("day.instruments.json").write_text(json.dumps(listed))
+    result = booksync(*args, "--json")
+    assert (result.code, result.err) == (0, "")
+    assert result.objects[0]["bids"][0] == ["9", "1"]
+    capture(
+        *frames, phemex(1, "snapshot", book="book", symbol="ETHUSD"), name=file.name
+    )
+    [unlisted] = booksync(*args).errors
+    assert "1 of 3 frames are malformed; the first in record 2: ETHUSD: " in unlisted
 
 
 def test_file_that_names_no_venue_is_told(booksync, capture):
@@ -144,11 +189,10 @@ def test_numbers_may_be_floats(booksync, capture):
 
 
 def phemex(sequence, kind, *, book="orderbook_p", symbol="BTCUSDT"):
-    bids, asks = [["9", "1"], ["8", "1"]], [["10", "1"], ["11", "1"]]
-    if book == "book":
-        bids, asks = [[90000, 1], [80000, 1]], [[100000, 1], [110000, 1]]
+    texts = {"bids": [["9", "1"], ["8", "1"]], "asks": [["10", "1"], ["11", "1"]]}
+    scaled = {"bids": [[90000, 1], [80000, 1]], "asks": [[100000, 1], [110000, 1]]}
     data = {
-        book: {"bids": bids, "asks": asks},
+        book: texts if book == "orderbook_p" else scaled,
         "depth": 30,
         "sequence": sequence,
         "symbol": symbol,
