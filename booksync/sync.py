@@ -660,6 +660,7 @@ class Synchronizer:
 
     def _go_live(self, now: float) -> list[Output]:
         self._asking.succeeded()
+        self._aged = False
         self._quiet_at = None
         self._move(Cause.JOINED, now)
         self._settled = not self._fresh

@@ -1101,6 +1101,19 @@ def test_old_book_is_withheld_until_the_next_message_that_fits():
     assert adds_up(sync)
 
 
+def test_book_that_is_live_again_is_asked_for_its_age_no_more():
+    sync = stream(max_age=5.0)
+    sync.receive_snapshot(snapshot(100, time=0.0), now=0.0)
+    sync.receive(delta(100, 101, time=0.5), now=0.5)
+    assert kinds(sync.tick(now=5.5)) == ["Desynced"]
+    assert kinds(sync.receive(delta(101, 102, time=8.0), now=8.0)) == [
+        "Synced",
+        "Changed",
+    ]
+    late = snapshot(103, time=1.0)
+    assert kinds(sync.receive_snapshot(late, now=9.0)) == ["Changed"]
+
+
 def test_old_book_that_missed_something_is_built_again():
     sync = live(100, max_age=5.0)
     sync.receive(delta(100, 101), now=1.0)
