@@ -33,16 +33,20 @@ def path_of(name):
     return ROOT / "data" / f"{name}.jsonl.gz"
 
 
-def replayed(name, path=None, **more):
+def replaying(name, path=None, **more):
     case = CASES[name]
     case.load()
-    run = Replay(
+    return Replay(
         path or path_of(name),
         venue=case.venue,
         depth=case.depth,
         options=case.options,
         **more,
     )
+
+
+def replayed(name, path=None, **more):
+    run = replaying(name, path, **more)
     run.run()
     return run
 
@@ -64,6 +68,28 @@ def test_final_books_are_the_oracles(name):
         assert book["bids"] == [list(level) for level in wanted["bids"]]
         assert book["asks"] == [list(level) for level in wanted["asks"]]
         assert book["levels"] == [wanted["n_bids"], wanted["n_asks"]]
+
+
+@needs_captures
+@pytest.mark.parametrize("name", NAMES)
+def test_books_are_the_oracles_at_each_tenth_of_the_file(name):
+    """Its books begin with their snapshots, ours once a delta has joined."""
+    points = {at["after_record"]: at["books"] for at in oracle(name)["checkpoints"]}
+    compared = set()
+
+    def compare(after):
+        for symbol, wanted in points.get(after, {}).items():
+            sync = run.books[symbol]
+            if sync.live:
+                assert sync.book.digest() == wanted["sha256"], (after, symbol)
+                compared.add(after)
+            else:
+                assert (sync.state, sync.counts.applied) == (State.SYNCING, 0)
+
+    run = replaying(name, on_record=lambda number: compare(number - 1))
+    run.run()
+    compare(run.record)
+    assert len(compared) >= 0.8 * sum(map(bool, points.values()))
 
 
 @needs_captures
