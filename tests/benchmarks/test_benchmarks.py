@@ -15,7 +15,7 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks import apply, feed, memory, peers, queries, recover, scale
+from benchmarks import apply, feed, memory, peers, queries, recover, scale, stages
 from benchmarks.__main__ import names, show
 from benchmarks._peer import PEERS, Work, canonical, described
 from benchmarks._stream import Frames, pieces
@@ -123,6 +123,14 @@ def test_apply_notices_a_frame_that_was_not_applied():
         engine.frame(1, raw, 0.0)
     with pytest.raises(AssertionError):
         apply.proved(engine, workload)
+
+
+def test_every_stage_of_a_frame_is_measured_for_both_numbers():
+    found = checked(stages.run(rounds=1, workload=tiny()), "stages")
+    ours = ("parse", "book", "receive", "frame", "best")
+    assert cases_of(found) == {"floor/decode", "floor/floor"} | {
+        f"{numbers}/{part}" for numbers in ("float", "decimal") for part in ours
+    }
 
 
 # -- peers ----------------------------------------------------------------------------
@@ -357,7 +365,7 @@ def test_peers_command_knows_its_names(capsys):
 
 def test_helpers_are_no_benchmarks():
     assert set(names()) == {
-        "apply", "feed", "memory", "peers", "queries", "recover", "scale",
+        "apply", "feed", "memory", "peers", "queries", "recover", "scale", "stages",
     }  # fmt: skip
 
 
