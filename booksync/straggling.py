@@ -77,12 +77,13 @@ class Stragglers:
     ) -> bool:
         if sync.counts.applied >= was.applied + GOOD:
             was.times = 0
-        if not behind or was.heard != sync.heard:
+        if not behind:
+            was.heard = None
+        elif was.heard != sync.heard:
             was.heard, was.since = sync.heard, now
         if behind or was.times:
             self._behind[sync] = was
         if not behind or now - was.since < min(RARELY, BEHIND * 2.0**was.times):
             return False
         was.times, was.applied = was.times + 1, sync.counts.applied
-        was.heard = None
         return True

@@ -279,3 +279,25 @@ def test_message_without_a_time_says_nothing(time):
     late = Lateness(AGE)
     late.heard(None, 0.0)
     assert late.caught_up(time, 100.0)
+
+
+def test_limits_of_what_is_late_and_of_what_shrinks():
+    late = Lateness(10.0)
+    late.heard(0.0, 0.0)
+    assert late.caught_up(90.0, 100.0)
+    assert not late.caught_up(0.0, 100.0)
+    assert not late.caught_up(10.0, 109.0)  # one second less: it shrinks
+    assert not late.caught_up(11.5, 110.5)
+    assert late.caught_up(20.0, 119.0)  # for ten seconds no more
+
+
+def test_clock_that_is_another_is_so_at_once():
+    """What was usual under the old one is forgotten, in both halves of the memory."""
+    late = Lateness(5.0)
+    for now in (0.0, 61.0, 100.0):
+        late.heard(now, now)
+    assert not late.caught_up(0.0, 3600.0)
+    assert late.caught_up(5.0, 3605.0)
+    assert late.caught_up(100.0, 3700.0)
+    late.restart()
+    assert late.caught_up(200.0, 3800.0)

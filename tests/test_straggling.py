@@ -20,6 +20,7 @@ from booksync.events import (
 )
 from booksync.messages import Delta, Subscribed, Unsubscribed
 from booksync.states import Cause, State
+from booksync.straggling import Stragglers
 from booksync.venues.facts import Numbering, Resync
 from tests.test_engine import FACTS, Toy, say, snapshot
 
@@ -31,11 +32,13 @@ class Two:
         kind = type("Toy", (Toy,), {"facts": msgspec.structs.replace(FACTS, **facts)})
         self.engine = Engine(kind(), lines=2)
         self.symbols = symbols
-        self.last = {(line, s): 10 for line in (1, 2) for s in symbols}
+        self.number, self.last = {}, {}
         for line in (1, 2):
             self.open(line, line, 0.0)
 
     def open(self, number, line, now):
+        self.number[line] = number
+        self.last.update({(line, symbol): 10 for symbol in self.symbols})
         self.engine.take(inputs.Opened(number, self.symbols, line - 1), now)
         self.engine.frame(number, say(Subscribed(self.symbols)), now)
         for symbol in self.symbols:
@@ -46,7 +49,7 @@ class Two:
         last = self.last[line, symbol]
         self.last[line, symbol] = last + 1
         made = Delta(symbol, last, last + 1, [("9", str(last))], [])
-        return self.engine.frame(line, say(made), now)
+        return self.engine.frame(self.number[line], say(made), now)
 
     def wait(self, now, until):
         """Let time pass; return what was said, and when."""
@@ -209,6 +212,56 @@ def test_line_that_is_behind_again_and_again_is_given_ever_more_time():
     assert len(lost) == 4
     pauses = [b - a for a, b in zip(lost, lost[1:], strict=False)]
     assert pauses == pytest.approx([5.5, 10.5, 20.5], abs=1.0)
+
+
+def test_line_that_caught_up_once_is_not_as_good_as_new():
+    two = stalled()
+    assert lively(two, 1.0, 4.0)
+    two.engine.frame(2, say(Unsubscribed(("X",))), 4.0)
+    two.engine.frame(2, say(Subscribed(("X",))), 4.0)
+    two.engine.frame(2, say(snapshot("X", 12)), 4.0)
+    assert lively(two, 4.0, 20.0) == []  # it is as far, though it hears nothing
+    two.delta(1, "X", 20.0)
+    ((at, _), *_) = lively(two, 20.0, 40.0)
+    assert 25.0 <= at <= 25.5
+
+
+def test_line_that_nothing_was_ahead_of_for_a_while_has_all_the_time_again():
+    two = stalled()
+    assert lively(two, 1.0, 4.0)
+    two.engine.frame(2, say(Unsubscribed(("X",))), 4.0)
+    two.engine.frame(2, say(Subscribed(("X",))), 4.0)
+    two.engine.frame(2, say(snapshot("X", 11)), 4.0)
+    assert lively(two, 4.0, 6.0) == []
+    two.engine.take(inputs.Closed(1), 6.0)
+    assert lively(two, 6.0, 12.0) == []
+    two.open(3, 1, 12.0)
+    two.engine.frame(3, say(snapshot("X", 12)), 12.0)
+    two.engine.frame(3, say(Delta("X", 12, 13, [], [])), 12.0)
+    ((at, _), *_) = lively(two, 12.0, 20.0)
+    assert 17.0 <= at <= 17.5
+
+
+def test_books_are_not_looked_at_more_often_than_that():
+    two = Two("X", "Y")
+    stragglers = Stragglers()
+    arbiters = two.engine.shelf.arbiters.values()
+    assert stragglers.look(arbiters, 1.0) == []
+    assert stragglers.look_at == 1.5
+    two.delta(1, "X", 1.2)
+    assert stragglers.look(arbiters, 1.4) == []
+    assert stragglers.look_at == 1.5
+    assert stragglers.look(arbiters, 1.5) == []
+    assert stragglers.look(arbiters, 3.9) == []
+    (sync,) = stragglers.look(arbiters, 4.5)
+    assert sync is two.engine.shelf.lines[1]["X"]
+
+
+def test_lines_of_which_no_delta_came_are_not_behind():
+    two = Two("X", "Y")
+    for line in (1, 2):
+        two.engine.frame(line, say(snapshot("X", 0)), 1.0)
+    assert lively(two, 1.0, 20.0) == []
 
 
 def test_line_that_went_well_for_a_while_is_as_good_as_new():

@@ -25,9 +25,20 @@ from tests.mutants.mutations import Mutation, mutations
 ROOT = Path(__file__).parents[2]
 #: The tests of each module, quickest first.
 TESTS = {
-    "sync": ["test_sync", "test_engine", "test_auditing", "test_sync_stateful"],
+    "sync": [
+        "test_sync",
+        "test_lateness",
+        "test_engine",
+        "test_auditing",
+        "test_sync_stateful",
+    ],
     "asking": ["test_sync", "test_sync_stateful"],
-    "buffering": ["test_sync", "test_sync_stateful"],
+    "buffering": ["test_buffering"],
+    "lateness": ["test_lateness"],
+    "straggling": ["test_straggling"],
+    "probing": ["test_probing"],
+    "connection": ["test_engine", "test_probing"],
+    "listening": ["test_straggling", "test_probing", "test_engine"],
     "arbitration": [
         "test_arbitration",
         "test_rotation",
