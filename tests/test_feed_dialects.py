@@ -482,15 +482,20 @@ async def test_unknown_symbol_is_an_error_for_the_caller(venue, unknown):
             await feed.live(timeout=5.0)
 
 
-async def test_full_channel_is_seeded_by_rest():
+async def test_full_channel_is_seeded_by_rest(tmp_path):
     """``orderbook.full``: its books are numbered by ``seq``, the exchange's changes."""
-    options = {"options": {"channel": "full"}}
+    path = tmp_path / "day.jsonl.gz"
+    options = {"options": {"channel": "full"}, "record": path}
     async with running(case_of("bybit"), **options) as (feed, server, exchange):
         await all_live(feed, server)
         for symbol in feed.symbols:
             book = feed[symbol]
             levels = dict(book.bids()), dict(book.asks())
             assert levels == exchange.truth(symbol, book.sequence)
+    replay = Replay(path)
+    replay.run()
+    assert all(sync.counts.snapshots for sync in replay.books.values())
+    assert replay.books.keys() == set(feed.symbols)
 
 
 @each()

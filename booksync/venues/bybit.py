@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from booksync.errors import MalformedMessage
+from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
 from booksync.venues import _bybit_topics as topics
 from booksync.venues._bybit_numbers import Full, Loose
@@ -171,7 +171,7 @@ class Bybit(DeclaredVenue):
     )
     CASE = "upper"
     STREAM_PATH = "/v5/public/{market}"
-    DEPTHS = (1, 50, 200, 1000)
+    DEPTHS = (1, 50, 200, 1000, FULL_LEVELS)
     default_depth = 1000
     OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "market": ("spot", "linear", "inverse"),
@@ -188,6 +188,8 @@ class Bybit(DeclaredVenue):
         if self._full:
             self.depth = FULL_LEVELS
             new = {"source": Source.REST, "resync": Resync.FETCH, "levels": None}
+        elif self.depth == FULL_LEVELS:
+            raise ConfigurationError(f"bybit: depth {FULL_LEVELS} wants channel=full")
         else:
             self.keep = self.depth
         if self._loose:

@@ -253,6 +253,22 @@ class Deep(Toy):
     default_depth = 7
 
 
+class Lofty(Toy):
+    """What it makes of its depth is none that it takes: no recording replays."""
+
+    def setup(self):
+        self.depth = 51
+
+
+class Rising(Toy):
+    """The depth that it makes of one means another."""
+
+    def setup(self):
+        if self.options["speed"] == "slow":
+            self.keep = self.depth
+            self.depth = 5
+
+
 class Careless(Toy):
     """Takes any option."""
 
@@ -447,6 +463,8 @@ class Endless(Toy):
         (Starved, "limits_are_positive", "limits.messages is 0.0"),
         (Deep, "depths_and_options_are_checked", "not in DEPTHS"),
         (Careless, "depths_and_options_are_checked", "option that is none"),
+        (Lofty, "depths_and_options_are_checked", "it is another"),
+        (Rising, "depths_and_options_are_checked", "speed=slow: .* it is another"),
         (Shouting, "symbols_are_prepared", "gives 'toy'"),
         (Credulous, "symbols_are_prepared", "is not refused"),
         (Stubborn, "urls_are_made", "leaves its base"),

@@ -183,6 +183,8 @@ def test_book_is_cut_to_its_depth(depth):
 def test_other_depths_cannot_be_asked_for():
     with pytest.raises(ConfigurationError):
         Bybit(depth=500)
+    with pytest.raises(ConfigurationError, match="channel=full"):
+        Bybit(depth=10_000)
 
 
 # -- strict_u=no ----------------------------------------------------------------------

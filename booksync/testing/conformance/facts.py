@@ -112,6 +112,14 @@ def depths_and_options_are_checked(kit: Kit) -> None:
         "an option that is none is not refused",
     )
     require(kind().options.keys() >= _defaults(kit).keys(), "defaults are missing")
+    for name, venue in _variants(kit):
+        again = _made(kit, depth=venue.depth, options=venue.options)
+        same = again is not None and (again.depth, again.keep, again.facts) == (
+            venue.depth,
+            venue.keep,
+            venue.facts,
+        )
+        require(same, f"{name}: with its own depth and options it is another")
 
 
 def symbols_are_prepared(kit: Kit) -> None:
