@@ -105,7 +105,8 @@ class Replay:
         kind = venues.get(name)
         header = self.recording.header
         for key in ("depth", "options"):
-            settings[key] = settings[key] or header.get(key)
+            if settings[key] is None:
+                settings[key] = header.get(key)
         path = self.recording.instruments
         if header.get("instruments"):
             listed = msgspec.convert(header["instruments"], list[Instrument])

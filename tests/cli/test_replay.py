@@ -211,12 +211,13 @@ def test_depth_is_what_the_books_are_cut_to(booksync, capture, option, levels):
     assert result.objects[0]["levels"] == [levels, levels]
 
 
-def test_depth_that_the_venue_has_not_is_told(booksync, capture):
+@pytest.mark.parametrize("depth", ["7", "0", "-1"])
+def test_depth_that_the_venue_has_not_is_told(booksync, capture, depth):
     file = capture(phemex(1, "snapshot"))
-    result = booksync("replay", file, "--venue", "phemex", "--depth", "7")
+    result = booksync("replay", file, "--venue", "phemex", "--depth", depth)
     assert result.code == 2
     [line] = result.errors
-    assert "no snapshot depth 7" in line
+    assert f"no snapshot depth {depth}: choose one of 1, 5, 10, 30" in line
 
 
 def test_interrupt_is_told(booksync, capture, monkeypatch):
