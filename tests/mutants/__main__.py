@@ -37,8 +37,13 @@ TESTS = {
     "lateness": ["test_lateness"],
     "straggling": ["test_straggling"],
     "probing": ["test_probing"],
-    "connection": ["test_engine", "test_probing"],
-    "listening": ["test_straggling", "test_probing", "test_engine"],
+    "connection": ["test_connection", "test_probing"],
+    "listening": [
+        "test_connection",
+        "test_straggling",
+        "test_probing",
+        "test_engine",
+    ],
     "arbitration": [
         "test_arbitration",
         "test_rotation",
