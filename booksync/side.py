@@ -1,17 +1,20 @@
 """
 One side of a book: what is offered at each price, best price first.
 
-The levels are a ``dict``, and changes go there and nowhere else. Keys that come or go
-are noted in ``_touched``: to keep thousands of keys in order at each change would cost
-more than all the rest, and hardly anybody looks beyond the best few. Order is made
-from the notes when it is read, in two steps:
+The levels are a ``dict``. To keep thousands of keys in order at each change would cost
+more than all the rest, and hardly anybody looks beyond the best few. So no more keys
+are kept in order than are read, and when they are:
 
 * ``_near`` are the keys from the best one to an edge (those from ``_low`` to
-  ``_high``), in a plain list of at most some hundreds. The top of a book needs no more.
-* ``_order`` are all keys, in a ``SortedList``, for ranks and ranges beyond the edge;
-  ``_noted`` are keys of which it has not heard yet. If these become too many because
-  nobody asks, the order is dropped. Whoever asks next pays for sorting anew, which is
-  less than those changes have saved.
+  ``_high``), in a plain list of some dozens; ``_touched`` are those of them that came
+  or went since. Keys beyond the edge are written to the ``dict`` and to nothing else.
+  The top of a book needs no more; where ``_near`` is used up, one walk over all keys
+  fills it again.
+* ``_order`` are all keys, in a ``SortedList``. It is made when somebody asks for ranks
+  or ranges beyond the edge; from then on every key that comes or goes is touched, and
+  ``_noted`` are those of which it has not heard yet. If these become too many because
+  nobody asks again, the order is dropped: to sort anew will cost less than those
+  changes have saved.
 
 A key is what a price is found and ordered by: the price itself where numbers come as
 floats; see :mod:`booksync.text_side` where they come as text.
@@ -40,11 +43,23 @@ SideName: TypeAlias = Literal["bid", "ask"]
 
 Key: TypeAlias = Any  # float or Decimal
 
-REACH = 64
+REACH = 16
 """Levels from the best one that are put in order at first."""
+
+SHARE = 128
+"""Of a deep book, one level in so many is: to walk over it is to pay off."""
+
+SMALL = 128
+"""Sides with no more levels than this are put in order wholly."""
+
+MANY = 256
+"""Keys that may come and go before this is looked at, where nobody reads."""
 
 FEW = 16
 """Levels that who walks a side gets made at first; then twice as many, and so on."""
+
+FARTHER = (4, 32)
+"""How far beyond the edge the next near keys are looked for, in widths of the last."""
 
 FARTHEST = 1024
 """Levels that are kept in order at most, where somebody reads the top that deep."""
@@ -85,7 +100,7 @@ class Side:
         "_bid",
         "_held",
         "_high",
-        "_limit",
+        "_least",
         "_low",
         "_near",
         "_noted",
@@ -93,18 +108,21 @@ class Side:
         "_reach",
         "_signed",
         "_touched",
+        "_width",
     )
 
     def __init__(self, name: SideName, *, signed: bool = False) -> None:
         self._bid = name == "bid"
         self._signed = signed
+        self._least = -inf if signed else 0.0
         self._reach = REACH
         self._held: dict[Key, Any] = {}
         self._touched: list[Key] = []
         self._noted: list[Key] = []
         self._order: SortedList[Key] | None = None
         self._best: Any = None
-        self._fill([])
+        self._width = 0.0
+        self._take([], whole=True)
 
     # -- what the two kinds do differently ------------------------------------------
 
@@ -168,7 +186,7 @@ class Side:
         except ODD:
             # To write again what was written is harmless: sizes are absolute.
             self._write(self._careful(levels))
-        if len(self._touched) > self._limit:
+        if len(self._touched) > MANY:
             self._catch_up()
 
     def load(self, levels: Levels) -> None:
@@ -205,6 +223,8 @@ class Side:
 
     def frozen(self) -> Side:
         """Make a side with the same levels that refuses changes. O(n)."""
+        if self._touched:
+            self._catch_up()
         twin = object.__new__(self.FROZEN)
         for kind in type(self).__mro__[:-1]:
             for name in getattr(kind, "__slots__", ()):
@@ -220,28 +240,35 @@ class Side:
     def _restart(self) -> None:
         """Make order anew. O(n log n)."""
         self._order = None
-        self._touched.clear()
         self._noted.clear()
         self._best = UNREAD
-        self._fill(sorted(self._held))
+        self._take(sorted(self._held), whole=True)
 
-    def _fill(self, keys: Any, *, cut: bool = False) -> None:
-        """Take the best of ``keys``, which are in order, as the near ones."""
-        reach = self._reach
-        self._low, self._high = -inf, inf
-        if len(keys) <= 2 * reach and not cut:
-            self._near: list[Key] = list(keys)
-        elif self._bid:
-            self._near = list(keys[-reach:])
+    def _take(self, keys: list[Key], *, whole: bool) -> None:
+        """Take the best of ``keys``, in order; ``whole``: there are no others."""
+        self._touched.clear()
+        self._low, self._high = self._least, inf
+        self._near = keys
+        reach = self._wanted()
+        if whole and len(keys) <= max(2 * reach, SMALL):
+            return
+        if self._bid:
+            self._near = keys[-reach:]
             self._low = self._near[0]
         else:
-            self._near = list(keys[:reach])
+            self._near = keys[:reach]
             self._high = self._near[-1]
-        self._limit = REACH + len(self._held) // 4
+        self._width = float(self._near[-1]) - float(self._near[0])
+
+    def _wanted(self) -> int:
+        """Say how many keys are to be near."""
+        return max(self._reach, len(self._held) // SHARE)
 
     def _catch_up(self) -> None:
-        """Make ``_near`` right: O(log n) for each key that came or went."""
+        """Make ``_near`` right: O(log n) for each near key that came or went."""
         held, near, low, high = self._held, self._near, self._low, self._high
+        if self._order is not None:
+            self._note()
         for key in self._touched:
             if low <= key <= high:
                 index = bisect_left(near, key)
@@ -250,18 +277,34 @@ class Side:
                         del near[index]
                 elif key in held:
                     near.insert(index, key)
-        if self._order is not None:
-            self._note()
         self._touched.clear()
-        if len(near) > 4 * self._reach:
-            self._fill(near, cut=True)
+        if len(near) > 4 * self._wanted() and len(held) > 2 * SMALL:
+            self._take(near, whole=len(near) == len(held))
 
     def _note(self) -> None:
         """Remember what the order has not heard of, or drop it."""
         self._noted += self._touched
-        if len(self._noted) > self._limit:
+        if len(self._noted) > REACH + len(self._held) // 4:
             self._order = None
             self._noted.clear()
+
+    def _refill(self) -> None:
+        """Find the near keys again, where they are used up. O(n)."""
+        held, wanted = self._held, self._wanted()
+        near: list[Key] = []
+        if len(held) > max(2 * wanted, SMALL):
+            # What is best now is likely not much farther than what was near.
+            for times in FARTHER:
+                if self._bid:
+                    edge = float(self._low) - times * self._width
+                    near = [key for key in held if key >= edge]
+                else:
+                    edge = float(self._high) + times * self._width
+                    near = [key for key in held if key <= edge]
+                if len(near) >= wanted:
+                    self._take(sorted(near), whole=False)
+                    return
+        self._take(sorted(held), whole=True)
 
     def _ordered(self) -> Any:
         """Return all keys in order: O(log n) for each that came or went."""
@@ -272,7 +315,6 @@ class Side:
             return self._near
         if order is None:
             order = self._order = SortedList(held)
-            self._limit = REACH + len(held) // 4
         for key in self._noted:
             if key not in held:
                 order.discard(key)
@@ -287,10 +329,12 @@ class Side:
             self._catch_up()
         keys: Any = self._near
         if len(keys) < count and len(keys) < len(self._held):
-            keys = self._ordered()
             if 2 * count <= FARTHEST:
                 self._reach = max(self._reach, 2 * count)
-                self._fill(keys)
+                self._refill()
+                keys = self._near
+            else:
+                keys = self._ordered()
         first: list[Key] = keys[: -count - 1 : -1] if self._bid else keys[:count]
         return first
 
@@ -372,11 +416,13 @@ class Side:
 
     def check(self) -> None:
         """Assert every invariant. O(n log n); for tests."""
+        keys = sorted(self._held)
         if self._touched:
             self._catch_up()
-        keys = sorted(self._held)
-        assert self._near == [key for key in keys if self._low <= key <= self._high]
-        assert self._high == inf if self._bid else self._low == -inf
+        assert self._near == [k for k in keys if k in set(self._near)]
+        assert all(self._low <= key <= self._high for key in self._near)
+        assert set(self._near) >= {k for k in keys if self._low < k < self._high}
+        assert self._high == inf if self._bid else self._low == self._least
         if self._order is not None:
             assert set(self._order) ^ set(keys) <= set(self._noted)
         assert list(self._ordered()) == keys
@@ -431,21 +477,23 @@ class FloatSide(Side):
     __slots__ = ()
 
     def _write(self, levels: Any) -> None:
-        held, touch = self._held, self._touched.append
-        least = -inf if self._signed else 0.0
+        held, touch, least = self._held, self._touched.append, self._least
+        low, high = (self._low, self._high) if self._order is None else (-inf, inf)
         for price, size in levels:
             if not 0.0 <= size < inf or type(size) is not float:
                 raise OddLevelError
-            if price in held:
-                if size:
-                    held[price] = size
-                else:
-                    del held[price]
-                    touch(price)
-            elif not least < price < inf or type(price) is not float:
-                raise OddLevelError
+            if price not in held:
+                if not least < price < inf or type(price) is not float:
+                    raise OddLevelError
+                if not size:
+                    continue
+                held[price] = size
             elif size:
                 held[price] = size
+                continue
+            else:
+                del held[price]
+            if low <= price <= high:
                 touch(price)
 
     def _careful(self, levels: Any) -> list[tuple[Any, Any]]:

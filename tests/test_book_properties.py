@@ -26,8 +26,8 @@ from booksync.exact import canonical, divide
 from booksync.messages import Delta, Snapshot
 
 BOTH = pytest.mark.parametrize("numbers", [Decimal, float])
-#: REACH, FEW.
-KEPT = [pytest.param(1, id="few near"), pytest.param(sides.REACH, id="default")]
+#: What the limits of what a side keeps in order are set to.
+KEPT = [pytest.param(1, id="few near"), pytest.param(None, id="default")]
 
 SPELLINGS = [
     lambda n: f"{n / 2:.1f}",
@@ -301,7 +301,9 @@ def test_book_answers_as_a_sorted_dict(numbers, depth, kept):
         book.check()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sides, "REACH", kept)
+        for limit in ("REACH", "SMALL", "MANY"):
+            if kept is not None:
+                patch.setattr(sides, limit, kept)
         run()
 
 

@@ -14,9 +14,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from booksync import side as sides
 from booksync.errors import MalformedMessage
 from booksync.exact import MAX_NUMBER_LENGTH, Level
-from booksync.side import FARTHEST, REACH, FloatSide
+from booksync.side import FARTHEST, MANY, REACH, SMALL, FloatSide
 from booksync.text_side import REMEMBERED, TextSide, make_side
 
 KINDS = [
@@ -247,16 +248,16 @@ def test_failed_load_leaves_a_side_that_holds_together():
 @pytest.mark.parametrize("name", ["bid", "ask"])
 def test_order_is_right_beyond_the_edge(make, wire, number, name):
     side = make(name)
-    prices = list(range(1, 8 * REACH))
+    prices = list(range(1, 8 * SMALL))
     side.load([(wire(price), wire(1)) for price in prices])
     best_first = sorted(prices, reverse=name == "bid")
     assert len(side.top(3)) == 3
     # Take the best ones away until the near ones are used up, twice.
-    for price in best_first[: 3 * REACH]:
+    for price in best_first[: 3 * SMALL]:
         side.apply([(wire(price), wire(0))])
         best = side.best()
         assert best is not None
-    rest = best_first[3 * REACH :]
+    rest = best_first[3 * SMALL :]
     assert side.best() == Level(number(rest[0]), number(1))
     assert side.at(0) == side.best()
     assert side.at(len(rest) - 1) == Level(number(rest[-1]), number(1))
@@ -272,7 +273,7 @@ def test_order_is_right_beyond_the_edge(make, wire, number, name):
 @pytest.mark.parametrize(("make", "wire", "number"), KINDS)
 def test_every_key_may_go_at_once(make, wire, number):
     side = make("bid")
-    levels = [(wire(price), wire(1)) for price in range(1, 5 * REACH)]
+    levels = [(wire(price), wire(1)) for price in range(1, 5 * SMALL)]
     side.load(levels)
     side.apply([(price, wire(0)) for price, _ in levels])
     assert side.best() is None
@@ -292,17 +293,41 @@ def test_order_survives_many_changes_between_two_questions():
     side.check()
 
 
-def test_nobody_reads_for_long():
-    side = floats((0.5, 1.0))
-    for price in range(1, 3000):
-        side.apply([(float(price), 1.0), (price - 0.5, 0.0)])
-        assert len(side._touched) <= side._limit  # notes are bounded
-    assert len(side) == 2999
-    assert side.best() == Level(2999.0, 1.0)
+@pytest.mark.parametrize("name", ["bid", "ask"])
+def test_nobody_reads_for_long(name):
+    side = FloatSide(name, signed=True)
+    side.load([(float(price), 1.0) for price in range(3 * SMALL)])
+    assert side.better(1.5) + side.better(2.5) > 0  # now all of it is in order
+    for price in range(3000):
+        side.apply([(-price - 1.0, 1.0), (4000.0 + price, 1.0), (price - 0.5, 0.0)])
+        assert len(side._touched) <= MANY + 3  # notes are bounded
+        assert len(side._noted) <= REACH + len(side) // 4
+        assert len(side._near) <= MANY + 2 * SMALL
+    assert side._order is None
+    assert len(side) == 3 * SMALL + 6000
+    best = -3000.0 if name == "ask" else 6999.0
+    assert side.best() == Level(best, 1.0)
     side.check()
 
 
-@pytest.mark.parametrize("count", [1, 10, REACH, 2 * REACH, FARTHEST, 3000, 9999])
+@pytest.mark.parametrize("name", ["bid", "ask"])
+def test_what_comes_beyond_the_edge_is_found_once_it_is_best(name):
+    side = FloatSide(name, signed=True)
+    near = [float(price) for price in range(-SMALL, SMALL)]
+    side.load([(price, 1.0) for price in near])
+    sign = -1 if name == "bid" else 1
+    far = [sign * 10.0**power for power in range(3, 30)]
+    side.apply([(price, 2.0) for price in far])
+    side.apply([(price, 0.0) for price in near])
+    assert [level.price for level in side.top(3)] == far[:3]
+    for price in far:
+        assert side.best() == Level(price, 2.0)
+        side.apply([(price, 0.0)])
+        side.check()
+    assert side.best() is None
+
+
+@pytest.mark.parametrize("count", [1, 10, SMALL, 2 * SMALL, FARTHEST, 3000, 9999])
 def test_top_of_any_depth_is_right_again_and_again(count):
     side = floats(*((float(price), 1.0) for price in range(1, 4000)))
     for step in range(5):
@@ -457,10 +482,17 @@ def ask(side, model, expected, step, what):
 
 @pytest.mark.parametrize("name", ["bid", "ask"])
 @pytest.mark.parametrize("exact", [True, False])
-@given(steps=STEPS, reach=st.sampled_from([1, 2, 64]))
+@given(steps=STEPS, reach=st.sampled_from([1, 2, 5, None]))
 def test_side_answers_as_its_model_does(name, exact, steps, reach):
+    with pytest.MonkeyPatch.context() as patch:
+        if reach is not None:  # so that few levels have an edge, too
+            for limit in ("REACH", "SMALL", "MANY"):
+                patch.setattr(sides, limit, reach)
+        compare(name, steps, exact=exact)
+
+
+def compare(name, steps, *, exact):
     side, model = make_side(name, numbers=Decimal if exact else float), Model(name)
-    side._reach = reach  # so that few levels have an edge, too
 
     def number(tick):
         return Decimal(tick) / 10 if exact else tick / 10
