@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+from tests.busy import is_over_sockets, over_sockets
+
 # A shell that starts us in the background has SIGINT ignored, and so would every
 # program that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -22,3 +24,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if is_over_sockets(item) and item.get_closest_marker("flaky") is None:
+            item.add_marker(over_sockets)

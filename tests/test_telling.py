@@ -422,6 +422,19 @@ def test_rotation_is_told_from_both_ends(told):
     assert not [r for r in told.records if r.levelno > logging.INFO]
 
 
+def test_connection_that_only_audits_says_so(told):
+    async def script(host, keeper):
+        audit = asyncio.create_task(keeper.audit(5.0))
+        await asyncio.sleep(0.01)
+        keeper.link(2).drop(Cause.CLOSING)
+        await audit
+
+    keep(script)
+    audits = {"event": "connection_opened", "reason": "audit"}
+    assert of(told, "connection_opened")[1] == {**audits, "connection": 2, "line": 0}
+    assert not of(told, "connection_given_up", "connection_lost")
+
+
 def test_connection_that_cannot_be_is_told_and_so_is_the_limit(told):
     async def script(host, keeper):
         host.transport.errors += [TransportError("refused\x1b[31m")] * 3
