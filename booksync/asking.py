@@ -57,7 +57,6 @@ class Asking:
     def again(self, now: float, *, overdue: bool = False) -> list[Output]:
         """Ask after an attempt that came to nothing, with more pause each time."""
         self._attempt += 1
-        self.due = None
         return self.ask(now, overdue=overdue)
 
     def answers(self, request: int) -> bool:
@@ -78,5 +77,4 @@ class Asking:
 
     def succeeded(self) -> None:
         """Note that the book is live: the next trouble is a new one."""
-        self.answered()
         self._attempt = self._old = 0

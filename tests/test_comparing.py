@@ -244,6 +244,26 @@ def test_book_that_is_withheld_at_the_end_of_patience_has_no_verdict():
     assert engine.take(inputs.Compared("X"), 9.0) == [Reconnect(2, Cause.CLOSING)]
 
 
+def test_auditor_is_nobodys_for_a_book_that_had_no_verdict():
+    engine = auditing("X", "Y")
+    delta(engine, 1, 11, 12)
+    assert engine.take(inputs.Compared("X"), 9.0) == []  # it goes on for the other
+    assert engine.frame(2, say(snapshot("X", 20)), 9.5) == []
+    assert not engine.books["X"].live
+    assert engine.counts.foreign == 0
+
+
+def test_auditor_of_a_book_that_lost_something_is_its_heir():
+    engine = auditing("X")
+    delta(engine, 1, 10, 12)
+    engine.frame(2, say(snapshot(sequence=11)), 6.0)
+    assert delta(engine, 1, 13, 14)[0] == LineLost("X", 0, cause=Cause.GAP)
+    status = engine.books["X"].status()
+    assert (status.waiting, status.rotating, len(status.lines)) == (True, True, 2)
+    assert told(delta(engine, 2, 11, 12)) == [LineFilled, Reconnect]
+    assert not engine.books["X"].status().rotating
+
+
 def test_auditor_that_must_be_served_becomes_the_heir():
     engine = auditing("X", "Y")
     delta(engine, 1, 10, 12)

@@ -10,8 +10,6 @@ EQUIVALENT: dict[str, str] = {
     "sync.receive_snapshot: type(output) is Desynced -> type(output) is not Desynced": (
         "a crossed book gives nothing, or its loss and what follows from that"
     ),
-    "sync.snapshot_failed: self._waiting = False -> left out": "asking sets it",
-    "sync.snapshot_failed: False -> True": "asking sets it",
     "sync.tick: self._quiet_at = None -> left out": "going live does it",
     "sync._apply: self._room < 0 -> self._room <= 0": "sides are looked at sooner",
     "sync._note_joined: self._settled = True -> left out": (
@@ -24,7 +22,10 @@ EQUIVALENT: dict[str, str] = {
     "sync._watch: self._crossed > 0 -> self._crossed >= 0": "one look more",
     "sync._apply: 0 -> 1": "sides are looked at sooner",
     "sync.__init__: 0 -> 1 (5)": "loading sets it",
-    "sync._ask: 30 -> 31": "both are longer than any pause may be",
+    "asking.ask: 30 -> 31": "both are longer than any pause may be",
+    "succession.forget: self._comparisons.pop(symbol, None) -> left out": (
+        "the next look ends it: the book is gone"
+    ),
     "comparing.__init__: 0 -> 1": "what is wrong has been counted by then",
     "budget.settle: 1 -> 2 (2)": "place -1 is the newest once more: it did not fit",
     "budget.observe: missing > 0 -> missing >= 0": "a weight of 0 counts nothing",
