@@ -346,7 +346,12 @@ async def test_venue_that_announces_a_shutdown_costs_nothing(venue, lines):
         server.announce_shutdown()
         seen = []
         async with asyncio.timeout(20.0):
-            while server.opened_count < 2 * lines or feed.status(symbol).rotating:
+            # The server accepts a connection before the feed knows that it is open.
+            while (
+                server.opened_count < 2 * lines
+                or feed.status(symbol).rotating
+                or not any(type(event) is LineFilled for event in seen)
+            ):
                 server.step()
                 async for event in quiet(feed):
                     seen.append(event)
