@@ -26,6 +26,9 @@ EQUIVALENT: dict[str, str] = {
     "succession.forget: self._comparisons.pop(symbol, None) -> left out": (
         "the next look ends it: the book is gone"
     ),
+    "probing.pause: count >= 2 * ACTIVE -> count > 2 * ACTIVE": (
+        "what is old counts half from one delta later"
+    ),
     "comparing.__init__: 0 -> 1": "what is wrong has been counted by then",
     "budget.settle: 1 -> 2 (2)": "place -1 is the newest once more: it did not fit",
     "budget.observe: missing > 0 -> missing >= 0": "a weight of 0 counts nothing",
