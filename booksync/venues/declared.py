@@ -117,13 +117,13 @@ class Requests:
             number: The request's id, as the venue repeats it.
             reason: Its words.
             final: Asking again is hopeless; if not, its symbols are asked for later.
-                If the request is not known, the refusal names no symbol.
+                A request that is not known, or was for none, names no symbol.
 
         """
         operation, symbols = self.of(number)
         if operation == "unsubscribe":
             return ()
-        return (Rejected(symbols, reason, final=final or not symbols),)
+        return (Rejected(symbols, reason, final=final),)
 
     def missed(self, symbol: str | None) -> None:
         """Remember that a frame could not be read (``None``: nobody knows whose)."""

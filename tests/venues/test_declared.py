@@ -161,8 +161,13 @@ def test_refusal_for_now_names_whom_to_ask_for_later():
     assert session.refused("1", "later", final=False) == (later,)
 
 
-def test_refusal_for_now_of_an_unknown_request_names_nobody():
-    assert Requests().refused("7", "later", final=False) == (Rejected((), "later"),)
+def test_refusal_for_now_that_names_nobody_is_none_for_good():
+    """A limit on requests that no subscription was part of: a ping, a heartbeat."""
+    session = Requests()
+    number = session.add("heartbeat", [])
+    for unnamed in (number, "7"):
+        (refused,) = session.refused(unnamed, "too many requests", final=False)
+        assert refused == Rejected((), "too many requests", final=False)
 
 
 def test_requests_that_are_never_answered_are_forgotten(monkeypatch):
