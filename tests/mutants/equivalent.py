@@ -29,6 +29,12 @@ EQUIVALENT: dict[str, str] = {
     "probing.pause: count >= 2 * ACTIVE -> count > 2 * ACTIVE": (
         "what is old counts half from one delta later"
     ),
+    "connection.beat: pause > self.longest -> pause >= self.longest": (
+        "a pause as long is the longest, too"
+    ),
+    "listening._dead: at.data.heard < since -> at.data.heard <= since": (
+        "of what was heard at that very instant either may be said"
+    ),
     "comparing.__init__: 0 -> 1": "what is wrong has been counted by then",
     "budget.settle: 1 -> 2 (2)": "place -1 is the newest once more: it did not fit",
     "budget.observe: missing > 0 -> missing >= 0": "a weight of 0 counts nothing",
