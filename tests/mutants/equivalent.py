@@ -32,6 +32,10 @@ EQUIVALENT: dict[str, str] = {
     "connection.beat: pause > self.longest -> pause >= self.longest": (
         "a pause as long is the longest, too"
     ),
+    "connection.patience: self.heard - self.paused_since > PAUSES -> "
+    "self.heard - self.paused_since >= PAUSES": (
+        "after exactly that long either may be said"
+    ),
     "listening._dead: at.data.heard < since -> at.data.heard <= since": (
         "of what was heard at that very instant either may be said"
     ),
