@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from booksync.probing import RARELY, UNUSUAL, Prober
 from booksync.sync import Synchronizer
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "connection_of"]
 
 #: The shortest silence, in seconds, that may mean a dead connection.
 STALL = 2.5
@@ -164,3 +165,13 @@ class Connection:
     def _quiet(self) -> float:
         """Seconds for which the venue says that there was nothing to hear."""
         return min(RARELY, max(0.0, self.vouched - self.data.heard))
+
+
+def connection_of(
+    connections: Mapping[int, Connection], sync: Synchronizer
+) -> Connection | None:
+    """Find the open connection that carries a book; ``None`` if it is given up."""
+    for at in connections.values():
+        if at.books.get(sync.symbol) is sync and not at.closing:
+            return at
+    return None

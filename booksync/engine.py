@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from booksync import inputs
 from booksync.answering import Answers, reason_of
-from booksync.connection import Connection
+from booksync.connection import Connection, connection_of
 from booksync.errors import (
     ConfigurationError,
     MalformedMessage,
@@ -606,7 +606,7 @@ class Engine:
 
     def _escalated(self, sync: Synchronizer, outputs: list[Output]) -> list[Output]:
         """Turn a hopeless resubscription into a reconnect."""
-        at = self._connection_of(sync)
+        at = connection_of(self.connections, sync)
         hopeless = self.venue.facts.resync is not Resync.RESUBSCRIBE
         found: list[Output] = []
         for output in outputs:
@@ -647,9 +647,3 @@ class Engine:
         self.counts.malformed += 1
         named = None if symbol is None else legible(symbol[:SYMBOL])
         return [Malformed(named, legible(reason), number)]
-
-    def _connection_of(self, sync: Synchronizer) -> Connection | None:
-        for at in self.connections.values():
-            if at.books.get(sync.symbol) is sync and not at.closing:
-                return at
-        return None

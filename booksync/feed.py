@@ -25,9 +25,7 @@ from booksync.errors import (
     ConfigurationError,
     TransportError,
 )
-from booksync.events import (
-    Event,
-)
+from booksync.events import Event
 from booksync.fetching import Fetcher, fetch_instruments
 from booksync.frozen import FrozenBook
 from booksync.inputs import Compared, Input, Removed, Seed

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from booksync.connection import Connection
+from booksync.connection import Connection, connection_of
 from booksync.events import Check, Output
 from booksync.messages import Snapshot
 from booksync.probing import IN_FLIGHT, Prober
 from booksync.shelf import Shelf
 from booksync.straggling import BEHIND, Stragglers
-from booksync.sync import Synchronizer
 from booksync.venues.base import Venue
 from booksync.venues.facts import Numbering
 
@@ -85,7 +84,7 @@ class Listener:
             return []
         outputs: list[Output] = []
         for sync in self._stragglers.look(self._shelf.arbiters.values(), now):
-            at = self._connection_of(sync)
+            at = connection_of(self._connections, sync)
             if at is not None and sync.live:
                 outputs += self._dead(at, sync.symbol, now - BEHIND, now)
         return outputs
@@ -115,9 +114,3 @@ class Listener:
         if symbol is not None:
             asked.append(symbol)
         return [Check(symbol, probe=True) for symbol in asked]
-
-    def _connection_of(self, sync: Synchronizer) -> Connection | None:
-        for at in self._connections.values():
-            if at.books.get(sync.symbol) is sync and not at.closing:
-                return at
-        return None

@@ -52,7 +52,7 @@ MAY = {
         "arbitration auditing comparing connection events inputs shelf states sync"
     ),
     "straggling": "arbitration sync",
-    "listening": ("connection events messages probing shelf straggling sync venues"),
+    "listening": "connection events messages probing shelf straggling venues",
     "answering": "errors events inputs messages shelf sync venues",
     "engine": (
         "answering connection errors events inputs listening messages policy probing "
