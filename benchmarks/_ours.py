@@ -19,7 +19,7 @@ NUMBERS: dict[str, type[Decimal | float]] = {"float": float, "decimal": Decimal}
 async def ours(work: Work, *, numbers: type[Decimal | float]) -> Result:
     """``Engine.frame``: parse, route, relate, apply, event; every check on."""
     workload = Workload(
-        "", "binance", work.symbol, work.url, work.body, work.before, work.frames
+        "", work.venue, work.symbol, work.url, work.body, work.before, work.frames
     )
     engine = primed(workload, numbers)
     book = engine.books[work.symbol].book

@@ -21,24 +21,27 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 #: Levels a side that are compared where a peer does not keep the whole book.
 TOP = 25
 
 Pairs = Iterable[tuple[Any, Any]]
+T = TypeVar("T")
 
 
 class Work(NamedTuple):
     """What all are given: frames before the snapshot, the snapshot, the rest."""
 
+    #: One of ours: ``binance``, ``binance_usdm``, ``binance_coinm``.
+    venue: str
     symbol: str
     url: str
     body: str
@@ -56,6 +59,10 @@ class Result(NamedTuple):
     asks: Pairs
 
 
+class Refused(Exception):
+    """The peer cannot do this work, and why."""
+
+
 Adapter = Callable[[Work], Coroutine[Any, Any, Result]]
 
 clock = time.process_time
@@ -67,28 +74,56 @@ def named(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
+def of_market(work: Work, choices: Mapping[str, T]) -> T:
+    """What the peer has for the work's venue; raise :exc:`Refused` if nothing."""
+    if work.venue not in choices:
+        raise Refused("it has no handler for this market")
+    return choices[work.venue]
+
+
+def dropped() -> NoReturn:
+    raise Refused("its check of the sequence dropped the book")
+
+
 # -- the peers ------------------------------------------------------------------------
+
+
+class CcxtMarket(NamedTuple):
+    """What ccxt calls a market; its handler tells spot by the socket's address."""
+
+    kind: str
+    symbol: str
+    request: str
+    #: How its own subscription tells which rule joins the snapshot.
+    type: str
+    path: str
+
+
+CCXT = {
+    "binance": CcxtMarket("binance", "BTC/USDT", "publicGetDepth", "spot", "stream"),
+    "binance_usdm": CcxtMarket(
+        "binanceusdm", "BTC/USDT:USDT", "fapiPublicGetDepth", "linear", "ws"
+    ),
+    "binance_coinm": CcxtMarket(
+        "binancecoinm", "BTC/USD:BTC", "dapiPublicGetDepth", "inverse", "ws"
+    ),
+}
 
 
 async def ccxt_pro(work: Work) -> Result:
     """``Client.handle_message`` → ``binance.handle_message`` → its book."""
     message_of, text = named("aiohttp:WSMessage"), named("aiohttp:WSMsgType").TEXT
-    symbol = "BTC/USDT"
-    exchange = named("ccxt.pro:binance")({"enableRateLimit": False})
-    base, quote = symbol.split("/")
-    market = {
-        "id": work.symbol, "lowercaseId": work.symbol.lower(), "symbol": symbol,
-        "base": base, "quote": quote, "type": "spot", "spot": True, "contract": False,
-        "option": False, "linear": None, "inverse": None,
-    }  # fmt: skip
-    exchange.set_markets([market])
+    market = of_market(work, CCXT)
+    symbol = market.symbol
+    exchange = named(f"ccxt.pro:{market.kind}")({"enableRateLimit": False})
+    exchange.set_markets([ccxt_described(market, work.symbol)])
 
     async def answer(_request: Any = None) -> Any:
         return json.loads(work.body)
 
-    exchange.publicGetDepth = answer
-    client = exchange.client("ws://127.0.0.1:9/stream")
-    subscription = {"symbol": symbol, "type": "spot", "limit": 1000, "params": {}}
+    setattr(exchange, market.request, answer)
+    client = exchange.client(f"ws://127.0.0.1:9/{market.path}")
+    subscription = {"symbol": symbol, "type": market.type, "limit": 1000, "params": {}}
     joined = client.future(f"orderbook::{symbol}")
 
     def message(raw: str) -> Any:
@@ -112,15 +147,40 @@ async def ccxt_pro(work: Work) -> Result:
             handle(one)
     seconds = clock() - start
     await exchange.close()
+    if exchange.orderbooks.get(symbol) is not book:
+        dropped()
     return Result(seconds, map(tuple, book["bids"]), map(tuple, book["asks"]))
+
+
+def ccxt_described(market: CcxtMarket, exchange_id: str) -> dict[str, Any]:
+    """Describe the market as ``load_markets`` would."""
+    pair, _, settle = market.symbol.partition(":")
+    base, quote = pair.split("/")
+    spot = market.type == "spot"
+    return {
+        "id": exchange_id, "lowercaseId": exchange_id.lower(), "symbol": market.symbol,
+        "base": base, "quote": quote, "settle": settle or None,
+        "type": "spot" if spot else "swap", "spot": spot, "swap": not spot,
+        "contract": not spot, "option": False,
+        "linear": None if spot else market.type == "linear",
+        "inverse": None if spot else market.type == "inverse",
+    }  # fmt: skip
+
+
+CRYPTOFEED = {
+    "binance": ("Binance", "BTC-USDT", "spot"),
+    "binance_usdm": ("BinanceFutures", "BTC-USDT-PERP", "perpetual"),
+    "binance_coinm": ("BinanceDelivery", "BTC-USD-PERP", "perpetual"),
+}
 
 
 async def cryptofeed(work: Work) -> Result:
     """``Binance.message_handler`` → ``_book`` → its C book → the user's callback."""
     l2_book = named("cryptofeed.defines:L2_BOOK")
-    binance = named("cryptofeed.exchanges:Binance")
-    info = {"tick_size": {}, "instrument_type": {"BTC-USDT": "spot"}}
-    named("cryptofeed.symbols:Symbols").set(binance.id, {"BTC-USDT": work.symbol}, info)
+    kind, symbol, instrument = of_market(work, CRYPTOFEED)
+    binance = named(f"cryptofeed.exchanges:{kind}")
+    info = {"tick_size": {}, "instrument_type": {symbol: instrument}}
+    named("cryptofeed.symbols:Symbols").set(binance.id, {symbol: work.symbol}, info)
     found: list[Any] = []
 
     async def on_book(book: Any, _receipt: float) -> None:
@@ -128,11 +188,12 @@ async def cryptofeed(work: Work) -> Result:
             _ = book.book.bids.index(0), book.book.asks.index(0)
         found[:] = [book]
 
-    feed = binance(
-        symbols=["BTC-USDT"], channels=[l2_book], callbacks={l2_book: on_book}
-    )
+    feed = binance(symbols=[symbol], channels=[l2_book], callbacks={l2_book: on_book})
+    asked = 0
 
     async def answer(*_given: Any, **_more: Any) -> str:
+        nonlocal asked
+        asked += 1
         return work.body
 
     feed.http_conn = SimpleNamespace(read=answer)
@@ -146,6 +207,8 @@ async def cryptofeed(work: Work) -> Result:
     for raw in work.frames:
         await handle(raw, None, 0.0)
     seconds = clock() - start
+    if asked > 1:
+        raise Refused("its check of the sequence asked for another snapshot")
     book = found[0].book
     return Result(seconds, book.bids.to_list(), book.asks.to_list())
 
@@ -154,8 +217,12 @@ async def python_binance(work: Work) -> Result:
     """
     ``ReconnectingWebsocket._handle_message`` → ``DepthCacheManager._depth_event``.
 
-    It subscribes to the raw stream, so its frames come without the wrapper.
+    It subscribes to the raw stream, so its frames come without the wrapper. What it
+    has for futures, ``FuturesDepthCacheManager``, subscribes to partial books: it takes
+    every frame for a whole one.
     """
+    if work.venue != "binance":
+        raise Refused("its manager for futures takes partial books, no differences")
     stream = named("binance.ws.reconnecting_websocket:ReconnectingWebsocket")
 
     async def answer(**_request: Any) -> Any:
@@ -181,17 +248,63 @@ async def python_binance(work: Work) -> Result:
     return Result(seconds, cache.get_bids(), cache.get_asks())
 
 
+#: Coin margined: its websocket manager knows this name.
+UBLDC = {
+    "binance": "binance.com",
+    "binance_usdm": "binance.com-futures",
+    "binance_coinm": "binance.com-coin_futures",
+}
+
+
 async def ubldc(work: Work) -> Result:
     """``_manage_depth_cache_async``, fed by its websocket manager's queue."""
-    loads = named("orjson:loads")  # what its websocket manager decodes with
     kind = "unicorn_binance_local_depth_cache:BinanceLocalDepthCacheManager"
-    market = work.symbol.lower()
-    rest = SimpleNamespace(
-        get_order_book=lambda **_request: json.loads(work.body),
+    market, exchange = work.symbol.lower(), of_market(work, UBLDC)
+    rest = ubldc_rest(work.body)
+    manager = named(kind)(exchange=exchange, ubra_manager=rest, warn_on_update=False)
+
+    def read() -> None:
+        if work.read and manager.depth_caches[market]["is_synchronized"]:
+            _ = manager.get_bids(market, limit_count=1)
+            _ = manager.get_asks(market, limit_count=1)
+
+    waiting: list[str] = []
+    real, manager.ubwa = manager.ubwa, ubldc_queue(waiting, read)
+    try:
+        manager._add_depthcache(market)
+        manager.depth_caches[market]["refresh_request"] = False
+        waiting += reversed(work.before)
+        await manager._manage_depth_cache_async(stream_id="1")
+        if not manager._init_depth_cache(market):
+            raise Refused(f"it asks for no snapshot of {exchange}")
+        waiting += reversed(work.frames)
+        gc.collect()
+        start = clock()
+        await manager._manage_depth_cache_async(stream_id="1")
+        spent = clock() - start
+        if not manager.depth_caches[market]["is_synchronized"]:
+            dropped()
+        return Result(spent, manager.get_bids(market), manager.get_asks(market))
+    finally:
+        manager.ubwa = real
+        manager.stop_manager()
+
+
+def ubldc_rest(body: str) -> Any:
+    """Its REST manager; before it asks for another snapshot, it asks for a weight."""
+
+    def answer(**_request: Any) -> Any:
+        return json.loads(body)
+
+    return SimpleNamespace(
+        get_order_book=answer, futures_order_book=answer, get_used_weight=dropped,
         stop_manager=lambda: None,
-    )
-    manager = named(kind)(ubra_manager=rest, warn_on_update=False)
-    spent = 0.0
+    )  # fmt: skip
+
+
+def ubldc_queue(waiting: list[str], read: Callable[[], None]) -> Any:
+    """Its websocket manager, which gives the last of ``waiting`` until none is left."""
+    loads = named("orjson:loads")  # what the manager decodes with
 
     def stopped(stream_id: Any = None) -> bool:  # noqa: ARG001
         return not waiting
@@ -200,44 +313,32 @@ async def ubldc(work: Work) -> Result:
         return loads(waiting.pop())
 
     def done(stream_id: Any = None) -> bool:  # noqa: ARG001
-        if work.read and manager.depth_caches[market]["is_synchronized"]:
-            _ = manager.get_bids(market, limit_count=1)
-            _ = manager.get_asks(market, limit_count=1)
+        read()
         return True
 
-    real, manager.ubwa = (
-        manager.ubwa,
-        SimpleNamespace(
-            is_stop_request=stopped,
-            get_stream_data_from_asyncio_queue=next_frame,
-            asyncio_queue_task_done=done,
-            get_stream_label=lambda stream_id=None: "",  # noqa: ARG005
-        ),
+    return SimpleNamespace(
+        is_stop_request=stopped,
+        get_stream_data_from_asyncio_queue=next_frame,
+        asyncio_queue_task_done=done,
+        get_stream_label=lambda stream_id=None: "",  # noqa: ARG005
     )
-    try:
-        manager._add_depthcache(market)
-        manager.depth_caches[market]["refresh_request"] = False
-        waiting = list(reversed(work.before))
-        await manager._manage_depth_cache_async(stream_id="1")
-        manager._init_depth_cache(market)
-        waiting = list(reversed(work.frames))
-        gc.collect()
-        start = clock()
-        await manager._manage_depth_cache_async(stream_id="1")
-        spent = clock() - start
-        return Result(spent, manager.get_bids(market), manager.get_asks(market))
-    finally:
-        manager.ubwa = real
-        manager.stop_manager()
+
+
+#: Where its client is, and its account type.
+NAUTILUS = {
+    "binance": ("spot.data:BinanceSpotDataClient", "SPOT"),
+    "binance_usdm": ("futures.data:BinanceFuturesDataClient", "USDT_FUTURES"),
+    "binance_coinm": ("futures.data:BinanceFuturesDataClient", "COIN_FUTURES"),
+}
 
 
 async def nautilus(work: Work) -> Result:
     """
-    ``BinanceSpotDataClient._handle_ws_message`` → message bus → ``OrderBook.apply``.
+    ``BinanceCommonDataClient._handle_ws_message`` → bus → ``OrderBook.apply``.
 
     What it hands to the data engine goes straight to the engine's own book type.
     """
-    name, book, client = nautilus_client(work.symbol)
+    name, book, client = nautilus_client(work.symbol, of_market(work, NAUTILUS))
     asked, ready = asyncio.Event(), asyncio.Event()
 
     async def answer(_symbol: str, _limit: int | None = None) -> Any:
@@ -272,19 +373,23 @@ async def nautilus(work: Work) -> Result:
     return Result(seconds, bids, asks)
 
 
-def nautilus_client(symbol: str) -> tuple[Any, Any, Any]:
+def nautilus_client(symbol: str, market: tuple[str, str]) -> tuple[Any, Any, Any]:
     """Make the instrument's id, its book, and the data client that feeds it."""
+    kind, account = market
     common, adapter = "nautilus_trader.common", "nautilus_trader.adapters.binance"
     model = "nautilus_trader.model"
     trader = named(f"{model}.identifiers:TraderId")("BENCH-001")
     timer = named(f"{common}.component:LiveClock")()
     bus = named(f"{common}.component:MessageBus")(trader, timer)
-    name = named(f"{model}.identifiers:InstrumentId").from_str(f"{symbol}.BINANCE")
+    account_type = named(f"{adapter}.common.enums:BinanceAccountType")[account]
+    own = named(f"{adapter}.common.symbol:BinanceSymbol")(symbol)
+    own = own.parse_as_nautilus(account_type)
+    name = named(f"{model}.identifiers:InstrumentId").from_str(f"{own}.BINANCE")
     book_type = named(f"{model}.enums:BookType").L2_MBP
     book = named(f"{model}.book:OrderBook")(name, book_type)
     bus.register("DataEngine.process", book.apply)
     rest = named(f"{adapter}.http.client:BinanceHttpClient")
-    client = named(f"{adapter}.spot.data:BinanceSpotDataClient")(
+    client = named(f"{adapter}.{kind}")(
         loop=asyncio.get_running_loop(),
         client=rest(timer, "", "", "http://127.0.0.1:9"),
         msgbus=bus,
@@ -292,6 +397,7 @@ def nautilus_client(symbol: str) -> tuple[Any, Any, Any]:
         clock=timer,
         instrument_provider=named(f"{common}.providers:InstrumentProvider")(),
         base_url_ws="ws://127.0.0.1:9",
+        account_type=account_type,
         config=named(f"{adapter}.config:BinanceDataClientConfig")(),
     )
     return name, book, client
@@ -402,6 +508,8 @@ def serve(work: Work, adapter: Adapter) -> None:
         try:
             result = asyncio.run(adapter(part))
             answer = described(result)
+        except Refused as error:
+            answer = {"error": str(error)}
         except Exception as error:  # noqa: BLE001 - told to who asked
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

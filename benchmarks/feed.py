@@ -46,7 +46,9 @@ def work_of(workload: Workload) -> Work:
     last = json.loads(workload.body)["lastUpdateId"]
     every = [*workload.before, *workload.frames]
     frames = [raw for raw in every if json.loads(raw)["data"]["u"] > last]
-    return Work(workload.symbol, workload.url, workload.body, [], frames)
+    return Work(
+        workload.venue, workload.symbol, workload.url, workload.body, [], frames
+    )
 
 
 class Clients:

@@ -1,7 +1,7 @@
 """
 The README's sections on speed and on faults, from stored results, and a chart.
 
-``python -m benchmarks.readme`` runs every benchmark (some four minutes), stores what
+``python -m benchmarks.readme`` runs every benchmark (some eight minutes), stores what
 they found in ``benchmarks/results.jsonl`` and writes the sections and the chart;
 ``--stored`` writes them again from what is there. ``--faults`` runs the long ones
 instead, ``faults`` and ``soak`` (some fifteen minutes), kept in ``faults.jsonl``.
@@ -127,27 +127,56 @@ def stages(records: list[Record]) -> str:
 
 
 def peers(records: list[Record]) -> str:
-    found = by(records, "workload", "case")
+    cases: dict[str, list[Record]] = {}
+    for record in records:
+        if "skipped" not in record:
+            cases.setdefault(record["case"], []).append(record)
     rows = []
-    for (workload, case), record in found.items():
-        numbers, name = split(case)
-        if numbers != "float" or f"{case}/unread" not in (c for _, c in found):
+    for name in unique(split(case)[1] for case in cases):
+        if name.endswith("/unread"):
             continue
-        exact, unread = found[workload, f"decimal/{name}"], f"{case}/unread"
+        *each, mean = cases[f"float/{name}"]
+        ratios = [averaged(cases[f"{numbers}/{name}"]) for numbers in NUMBERS]
+        if name == "fastest":
+            who = f"fastest of each: {', '.join(unique(r['peer'] for r in each))}"
+            rows.append([who, None, *ratios, None, str(mean["workloads"]), None])
+            continue
         rows.append([
-            f"{name} {record['version']}", workload, record["peer_us_per_frame"],
-            record["ratio"], exact["ratio"], found[workload, unread]["ratio"],
-            record["agrees"],
+            f"{name} {each[0]['version']}",
+            spread(record["peer_us_per_frame"] for record in each), *ratios,
+            averaged(cases[f"float/{name}/unread"]), str(mean["workloads"]),
+            ", ".join(unique(record["agrees"] for record in each)),
         ])  # fmt: skip
-    head = ["peer", "workload", "its µs a frame", "float, times it",
-            "decimal, times it", "float, unread", "same book"]  # fmt: skip
+    head = ["peer", "its µs a frame", "float, times it", "decimal, times it",
+            "float, unread", "workloads", "same book"]  # fmt: skip
     return table(head, rows) + absent(records)
 
 
+def averaged(records: Sequence[Record]) -> str:
+    """Write the mean of a case, and in brackets the least and the most, if many."""
+    *each, mean = (record["ratio"] for record in records)
+    return f"{short(mean)} ({spread(each)})" if len(each) > 1 else short(mean)
+
+
+def spread(values: Iterable[float]) -> str:
+    ordered = sorted(values)
+    return " to ".join(unique(map(short, (ordered[0], ordered[-1]))))
+
+
 def absent(records: list[Record]) -> str:
-    """Name who could not be measured, and why."""
-    missing = unique(f"{r['case']} ({r['skipped']})" for r in records if "skipped" in r)
-    return f"\nNot measured: {', '.join(missing)}.\n" if missing else ""
+    """Name who could not be measured and why; and where, if elsewhere it could."""
+    gone: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        if "skipped" in record:
+            gone.setdefault((record["case"], record["skipped"]), []).append(
+                record["workload"]
+            )
+    there = {split(record["case"])[1] for record in records}
+    missing = [
+        f"{name}{' on ' + ', '.join(on) if name in there else ''} ({reason})"
+        for (name, reason), on in gone.items()
+    ]
+    return "\n" + wrapped(f"Not measured: {'; '.join(missing)}.") if missing else ""
 
 
 def feed(records: list[Record]) -> str:
@@ -234,8 +263,9 @@ MEANING = {
         dict assignment of every level; no order, no checks.""",
     "peers": """
         The same frames through each library's own handler, the best prices read after
-        each (but where it says unread); our time over its time. Each book is compared
-        at the end.""",
+        each (but where it says unread); our time over its time: the geometric mean over
+        those of the workloads above that it can do, and in brackets the least and the
+        most. Snapshots are answered at once. Each book is compared at the end.""",
     "feed": """
         Over loopback: processor time a frame against a bare `websockets` client with
         the floor's decode, and against peers at the same server; then the delay from

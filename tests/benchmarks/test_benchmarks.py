@@ -7,6 +7,7 @@ one, or if a frame was not applied.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -153,17 +154,132 @@ def test_broken_peer_is_reported_as_skipped(monkeypatch):
     assert found[0]["skipped"]
 
 
+def futures(workload, venue, symbol):
+    """The same frames as those of a perpetual: each tells which went before it."""
+    snapshot = json.loads(workload.body)
+    before, frames = snapshot["lastUpdateId"], []
+    for raw in workload.frames:
+        data = json.loads(raw)["data"]
+        data |= {"s": symbol, "pu": before, "U": data["U"] + 1, "T": data["E"]}
+        data |= {"ps": symbol.partition("_")[0]}
+        frames.append({"stream": f"{symbol.lower()}@depth@0ms", "data": data})
+        before = data["u"]
+    joined = frames[0]["data"]["U"]  # the first frame spans the snapshot
+    body = json.dumps({**snapshot, "lastUpdateId": joined, "E": 1, "T": 1})
+    return dataclasses.replace(
+        workload, venue=venue, symbol=symbol, body=body,
+        url=f"https://fapi.binance.com/fapi/v1/depth?symbol={symbol}&limit=1000",
+        frames=[json.dumps(frame, separators=(",", ":")) for frame in frames],
+    )  # fmt: skip
+
+
+SYMBOLS = {
+    "binance": "BTCUSDT", "binance_usdm": "BTCUSDT", "binance_coinm": "BTCUSD_PERP",
+}  # fmt: skip
+#: A peer and a market that it cannot do, and what it says.
+REFUSED = {
+    ("python-binance", "binance_usdm"): "partial books",
+    ("python-binance", "binance_coinm"): "partial books",
+    ("ubldc", "binance_coinm"): "no snapshot",
+}
+
+
+@pytest.mark.parametrize("venue", SYMBOLS)
 @pytest.mark.parametrize("name", PEERS)
-def test_peer_ends_in_the_naive_book(name):
+def test_peer_ends_in_the_naive_book(name, venue):
     if peers.interpreter(name) is None:
         pytest.skip(f"{name} is not installed: python -m benchmarks.peers install")
     workload = generated(levels=60, frames=40)
+    if venue != "binance":
+        workload = futures(workload, venue, SYMBOLS[venue])
     found = checked(peers.run(rounds=1, names=(name,), workload=workload), "peers")
-    assert not any("skipped" in record for record in found), found
+    skipped = [record["skipped"] for record in found if "skipped" in record]
+    if (name, venue) in REFUSED:
+        (reason,) = skipped
+        assert REFUSED[name, venue] in reason
+        return
+    assert not skipped
     agrees = {record["agrees"] for record in found if "agrees" in record}
     assert agrees in ({"whole book"}, {"top 25"})
     wanted = {f"{n}/{name}{u}" for n in peers.NUMBERS for u in ("", "/unread")}
     assert wanted <= cases_of(found)
+
+
+class Answering:
+    """In place of a worker: a book, and how long each round took."""
+
+    def __init__(self, sides, seconds=0.5):
+        self.asked = []
+        self._answer = {**described(peers_result(*sides)), "seconds": seconds}
+
+    def ask(self, *, frames, read):
+        self.asked.append((frames, read))
+        return self._answer
+
+
+def test_wrong_book_is_skipped():
+    bids, asks = peers.truth(tiny())
+    worker = Answering((bids[1:], asks))
+    entrant = peers.Entrant("wrong", worker)
+    entrant.measure(30, [bids, asks])
+    assert entrant.skipped == "its book ends wrong"
+    assert entrant.seconds == {True: [], False: []}
+    entrant.measure(30, [bids, asks])
+    assert worker.asked == [(30, True)]
+
+
+def test_slow_entrant_starts_no_round_when_its_time_is_up(monkeypatch):
+    monkeypatch.setattr(peers, "BUDGET", 2.0)
+    last = list(peers.truth(tiny()))
+    worker = Answering(last, seconds=0.5)
+    entrant = peers.Entrant("slow", worker)
+    for _ in range(4):
+        entrant.measure(30, last)
+    assert worker.asked == [(30, True), (30, False)] * 2
+    assert entrant.seconds == {True: [0.5] * 2, False: [0.5] * 2}
+
+
+def test_figures_are_of_the_fastest_rounds():
+    ours, peer = (peers.Entrant(name, None) for name in ("float", "other"))
+    ours.seconds = {True: [0.3, 0.1, 0.2], False: [0.1, 0.1, 0.1]}
+    peer.seconds = {True: [0.8, 0.4], False: [0.2, 0.5]}
+    read, unread = peers.compared(ours, peer, 1_000)
+    assert (read["ratio"], unread["ratio"]) == (0.25, 0.5)
+    assert (read["us_per_frame"], read["peer_us_per_frame"]) == (100.0, 400.0)
+    assert read["rounds"] == 2
+
+
+def test_fastest_is_a_handler_and_not_a_bare_book():
+    ours, *others = (
+        peers.Entrant(name, None) for name in ("float", "slow", "fast", "order-book")
+    )
+    for entrant, seconds in zip((ours, *others), (0.1, 0.8, 0.4, 0.2), strict=True):
+        entrant.seconds = {True: [seconds], False: [0.01]}
+    (found,) = peers.against_fastest([ours], others)
+    assert found == {"case": "float/fastest", "ratio": 0.25, "peer": "fast"}
+
+
+def test_geometric_mean_is_of_the_workloads_that_a_peer_did():
+    found = [
+        {"case": "float/one", "ratio": 0.1}, {"case": "float/two", "ratio": 0.5},
+        {"case": "float/one", "ratio": 0.4}, {"case": "two", "ratio": None},
+    ]  # fmt: skip
+    one, two = checked(peers.means(found), "peers")
+    assert {one["workload"], two["workload"]} == {"geometric mean"}
+    assert (one["case"], one["ratio"], one["workloads"]) == ("float/one", 0.2, 2)
+    assert (two["case"], two["ratio"], two["workloads"]) == ("float/two", 0.5, 1)
+
+
+def test_snapshot_comes_before_the_first_frame_that_goes_past_it():
+    made = tiny()
+    body = json.loads(made.body)
+    body["lastUpdateId"] = json.loads(made.frames[4])["data"]["u"]
+    late = dataclasses.replace(
+        made, body=json.dumps(body), before=made.frames[:9], frames=made.frames[9:]
+    )
+    found = peers.begun(late)
+    assert (found.before, found.frames) == (made.frames[:5], made.frames[5:])
+    assert peers.truth(found) == peers.truth(late)
 
 
 def test_every_peer_is_pinned():
@@ -318,7 +434,7 @@ def payload(frame):
 
 def test_stream_goes_round_without_a_gap_and_back_to_the_snapshot():
     workload = tiny(frames=5)
-    work = Work(workload.symbol, "", workload.body, [], workload.frames)
+    work = Work("binance", workload.symbol, "", workload.body, [], workload.frames)
     sent = [payload(f) for f in itertools.islice(Frames(work), 12)]
     snapshot = json.loads(workload.body)
     last = snapshot["lastUpdateId"]

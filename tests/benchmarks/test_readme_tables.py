@@ -60,6 +60,50 @@ def test_chart_has_a_bar_for_everyone_on_the_first_workload():
     assert wide[0] * 4 == wide[1] * 2 == wide[2]
 
 
+def peer(case, workload, ratio, **more):
+    given = {"benchmark": "peers", "workload": workload, "case": case, "ratio": ratio}
+    return {**given, **more}
+
+
+def test_table_of_peers_has_a_row_for_each_with_mean_and_range():
+    on = {"version": "1.2", "agrees": "whole book"}
+    records = [
+        peer("float/slow", "spot", 0.1, peer_us_per_frame=80.0, **on),
+        peer("float/slow/unread", "spot", 0.5, peer_us_per_frame=9.0, **on),
+        peer("decimal/slow", "spot", 0.2, peer_us_per_frame=80.0, **on),
+        peer("decimal/slow/unread", "spot", 0.6, peer_us_per_frame=9.0, **on),
+        peer("float/fastest", "spot", 0.1, peer="slow"),
+        peer("decimal/fastest", "spot", 0.2, peer="slow"),
+        peer("float/slow", "usdm", 0.4, peer_us_per_frame=20.0, **on),
+        peer("float/slow/unread", "usdm", 0.5, peer_us_per_frame=9.0, **on),
+        peer("decimal/slow", "usdm", 0.8, peer_us_per_frame=20.0, **on),
+        peer("decimal/slow/unread", "usdm", 0.6, peer_us_per_frame=9.0, **on),
+        peer("float/fastest", "usdm", 0.4, peer="slow"),
+        peer("decimal/fastest", "usdm", 0.8, peer="slow"),
+        peer("slow", "coinm", None, skipped="refused"),
+        peer("gone", "spot", None, skipped="not installed"),
+        peer("gone", "usdm", None, skipped="not installed"),
+        *(
+            peer(case, "geometric mean", mean, workloads=2)
+            for case, mean in (
+                ("float/slow", 0.21), ("float/slow/unread", 0.5),
+                ("decimal/slow", 0.41), ("decimal/slow/unread", 0.6),
+                ("float/fastest", 0.22), ("decimal/fastest", 0.42),
+            )
+        ),
+    ]  # fmt: skip
+    _, _, slow, fastest, _, absent = readme.peers(records).splitlines()
+    assert slow == (
+        "| slow 1.2 | 20.0 to 80.0 | 0.21 (0.10 to 0.40) | 0.41 (0.20 to 0.80) "
+        "| 0.50 (0.50) | 2 | whole book |"
+    )
+    assert fastest == (
+        "| fastest of each: slow |  | 0.22 (0.10 to 0.40) | 0.42 (0.20 to 0.80) "
+        "|  | 2 |  |"
+    )
+    assert absent == "Not measured: slow on coinm (refused); gone (not installed)."
+
+
 def test_stored_results_are_written_again_without_measuring(tmp_path, monkeypatch):
     for name in ("RESULTS", "CHART", "README"):
         path = tmp_path / name
