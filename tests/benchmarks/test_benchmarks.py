@@ -205,6 +205,32 @@ def test_peer_ends_in_the_naive_book(name, venue):
     assert wanted <= cases_of(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ccxt.pro", "its check of the sequence dropped the book"),
+        ("cryptofeed", "its check of the sequence asked for another snapshot"),
+        ("ubldc", "its check of the sequence dropped the book"),
+    ],
+)
+@pytest.mark.parametrize("venue", ["binance", "binance_usdm"])
+def test_peer_that_misses_a_frame_says_so(name, reason, venue, tmp_path):
+    python = peers.interpreter(name)
+    if python is None:
+        pytest.skip(f"{name} is not installed: python -m benchmarks.peers install")
+    made = tiny()
+    if venue != "binance":
+        made = futures(made, venue, SYMBOLS[venue])
+    del made.frames[9]
+    work = Work(venue, made.symbol, made.url, made.body, [], made.frames)
+    path = tmp_path / "work.json"
+    path.write_text(json.dumps(work._asdict()))
+    with Worker([str(python), "-I", str(HERE / "_peer.py"), name, str(path)]) as worker:
+        worker.read()
+        with pytest.raises(Failed, match=reason):
+            worker.ask(frames=29, read=True)
+
+
 class Answering:
     """In place of a worker: a book, and how long each round took."""
 
