@@ -30,6 +30,10 @@ RECORDED = {
 #: Recorded sizes repeat: 83 to 95 of 100 were seen within the last few thousand.
 COMMON = tuple(Random(7).randint(1, 10**6) for _ in range(500))
 NEW_SIZES = 0.1
+#: Parts of all levels; the rest are deletes. As many come as go: no book runs dry.
+CHANGES, INSERTS = 0.58, 0.21
+#: Levels of a frame.
+FEWEST, MOST = 10, 50
 #: Frames of a recording that one round takes.
 MAX_FRAMES = 6_000
 
@@ -82,7 +86,7 @@ def generated(
     *, levels: int = 2_000, frames: int = 3_000, seed: int = 1, name: str = "generated"
 ) -> Workload:
     """
-    Make frames of a book with about ``levels`` levels a side.
+    Make frames of a book that keeps about ``levels`` levels a side.
 
     Args:
         levels: Levels a side.
@@ -109,9 +113,9 @@ def generated(
     url = f"https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit={levels * 2}"
     made = Workload(name, "binance", "BTCUSDT", url, body)
     for _ in range(frames):
-        count = random.randint(10, 50)
+        count = random.randint(FEWEST, MOST)
         changed: list[dict[int, int]] = [{}, {}]
-        for _ in range(count):
+        while sum(map(len, changed)) < count:
             which = random.randrange(2)
             price, size = one_change(random, sides[which], which, mid, spread)
             changed[which][price] = size
@@ -136,18 +140,19 @@ def one_change(
 ) -> tuple[int, int]:
     """Change, insert or delete one level; near the best more often than far."""
     draw = random.random()
+    away = -1 if which == 0 else 1
     offset = 1 + int(min(random.expovariate(12 / spread), spread * 2))
-    price = mid - offset if which == 0 else mid + offset
-    if draw < 0.58 and side:
-        price = price if price in side else random.choice(near(side, price))
-        side[price] = a_size(random)
-    elif draw < 0.8:
+    price = mid + away * offset
+    if draw < CHANGES + INSERTS and not (draw < CHANGES and side):
+        while price in side:
+            price += away
+    elif price not in side:
+        price = random.choice(near(side, price))
+    if draw < CHANGES + INSERTS:
         side[price] = a_size(random)
     else:
-        price = price if price in side else random.choice(near(side, price))
         side.pop(price, None)
-        return price, 0
-    return price, side[price]
+    return price, side.get(price, 0)
 
 
 def a_size(random: Random) -> int:
