@@ -6,6 +6,7 @@ import argparse
 import importlib
 import inspect
 import json
+import logging
 import pkgutil
 import platform
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks
+from benchmarks._workers import Failed
+from booksync.errors import ConfigurationError
 
 NOT_BENCHMARKS = {"workload", "readme", "__main__"}
 #: Run only when named.
@@ -61,14 +64,23 @@ def show(record: dict[str, Any]) -> str:
     return f"{head} {'' if ratio is None else f'{ratio:7.2f}x'}  {rest}"
 
 
+def count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"not a count: {text}")
+    return number
+
+
 def main() -> int:
     known = [*names(), *sorted(LONG)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="*", help=f"any of: {', '.join(known)}")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--rounds", type=int, help="rounds of each measurement")
+    parser.add_argument("--rounds", type=count, help="rounds of each measurement")
     parser.add_argument("--only", help="faults: cases whose name contains this")
-    parser.add_argument("--frames", type=int, help="soak: how many frames")
+    parser.add_argument(
+        "--frames", type=count, help="feed, memory, peers, scale, soak: how many frames"
+    )
     given = parser.parse_args()
     unknown = set(given.name) - set(known)
     if unknown:
@@ -79,6 +91,9 @@ def main() -> int:
         return 2
     wanted = {"rounds": given.rounds, "only": given.only, "frames": given.frames}
     print(json.dumps(machine()), file=sys.stderr)
+    # That books are withheld is what some of them are about.
+    logging.getLogger("booksync").addHandler(logging.NullHandler())
+    name = ""
     try:
         for name in given.name or names():
             module = importlib.import_module(f"benchmarks.{name}")
@@ -93,6 +108,9 @@ def main() -> int:
                 print(line, flush=True)
     except KeyboardInterrupt:
         return 130
+    except (ConfigurationError, Failed) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

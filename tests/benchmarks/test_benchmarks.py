@@ -17,11 +17,12 @@ from decimal import Decimal
 import pytest
 
 from benchmarks import apply, feed, memory, peers, queries, recover, scale, stages
-from benchmarks.__main__ import names, show
+from benchmarks.__main__ import main, names, show
 from benchmarks._peer import PEERS, Work, canonical, described
 from benchmarks._stream import Frames, pieces
 from benchmarks._workers import HERE, Failed, Worker
 from benchmarks.workload import generated
+from booksync.errors import ConfigurationError
 
 TINY = {"levels": 40, "frames": 30}
 
@@ -516,10 +517,66 @@ def test_helpers_are_no_benchmarks():
     }  # fmt: skip
 
 
-def test_json_prints_one_object_a_line():
+# -- the command ----------------------------------------------------------------------
+
+
+def commanded(monkeypatch, capsys, *given):
+    """``python -m benchmarks …``: exit code, its lines, those on standard error."""
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *given])
+    code = main()
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err.splitlines()
+
+
+def test_json_prints_one_object_a_line(monkeypatch, capsys):
+    monkeypatch.setattr(stages, "workloads", lambda: [tiny()])
+    given = ("stages", "--json", "--rounds", "1")
+    code, lines, told = commanded(monkeypatch, capsys, *given)
+    assert code == 0
+    assert len(checked(map(json.loads, lines), "stages")) == 12
+    (head,) = map(json.loads, told)
+    assert {"python", "cpu", "msgspec", "websockets"} <= set(head)
+
+
+def test_without_json_the_same_is_text(monkeypatch, capsys):
+    monkeypatch.setattr(stages, "workloads", lambda: [tiny()])
+    code, lines, _ = commanded(monkeypatch, capsys, "stages", "--rounds", "1")
+    assert code == 0
+    assert len(lines) == 12
+    assert lines[1].startswith("stages   floor/floor ")
+    assert " 1.00x " in lines[1]
+
+
+def test_unknown_name_is_told_with_the_known_ones():
     command = [sys.executable, "-m", "benchmarks", "nothing"]
     done = subprocess.run(
         command, cwd=HERE.parent, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert "there are" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigurationError("it needs x: pip install x"), 1, "stages: it needs x: pip"),
+        (Failed("MemoryError"), 1, "stages: MemoryError"),
+        (KeyboardInterrupt(), 130, None),
+    ],
+)
+def test_what_ends_a_benchmark_is_one_line(error, code, said, monkeypatch, capsys):
+    def run():
+        raise error
+
+    monkeypatch.setattr(stages, "run", run)
+    found, lines, (_, *told) = commanded(monkeypatch, capsys, "stages")
+    assert (found, lines) == (code, [])
+    assert [line[: len(said)] for line in told] == [said] if said else not told
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "few"])
+def test_number_of_rounds_that_is_none_is_refused(number, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as ended:
+        commanded(monkeypatch, capsys, "stages", "--rounds", number)
+    assert ended.value.code == 2
+    assert "--rounds" in capsys.readouterr().err
