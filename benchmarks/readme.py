@@ -202,8 +202,8 @@ def feed(records: list[Record]) -> str:
         ]
         for r in paced
     ]  # fmt: skip
-    tall = ["delay in µs", *(f"{who} {part}" for part in ("p50", "p99", "p99.9")
-            for who in ("our", "bare")), "sustained"]  # fmt: skip
+    tall = ["delay in µs", *(f"{who}{part}" for part in ("p50", "p99", "p99.9")
+            for who in ("", "bare ")), "sustained"]  # fmt: skip
     return f"{table(head, rows)}{absent(records)}\n{table(tall, late)}"
 
 
