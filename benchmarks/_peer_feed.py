@@ -74,19 +74,21 @@ async def ccxt_pro(
     def handle(*given: Any) -> Any:
         nonlocal handled
         handled += 1
-        return inner(*given)
+        done = inner(*given)
+        if handled == 1:  # the server pauses before it: that is not the client's time
+            clock.start()
+        return done
 
     exchange.handle_order_book_message = handle
     try:
         await exchange.watch_order_book(name)
         handled = 0
-        clock.start()
         while handled < frames - 1:
             book = await exchange.watch_order_book(name)
             _ = book["bids"][0], book["asks"][0]
             if latency:
                 clock.seen(book["timestamp"])
-        return clock.result(handled)
+        return clock.result(handled - 1)
     finally:
         await exchange.close()
 
@@ -126,7 +128,7 @@ async def cryptofeed(
         nonlocal seen
         _ = book.book.bids.index(0), book.book.asks.index(0)
         seen += 1
-        if seen == 2:  # the snapshot, then the first frame
+        if seen == 3:  # the snapshot, the frame that made it ask, a pause, a frame
             clock.start()
         elif latency and book.timestamp:
             clock.seen(book.timestamp * 1000)
@@ -136,7 +138,7 @@ async def cryptofeed(
     feed = Local(symbols=["BTC-USDT"], channels=[l2_book], callbacks={l2_book: on_book})
     feed.start(asyncio.get_running_loop())
     await done.wait()
-    found = clock.result(frames - 1)
+    found = clock.result(frames - 2)
     feed.stop()
     await feed.shutdown()
     return found
