@@ -1,10 +1,11 @@
 """
 One to two thousand books on one core, through one engine.
 
-The ratio is processor time per frame with so many books over that with one book, in
-the same run: what it costs that the books do not fit into the cache. ``all_live_s`` is
-the processor time from subscribing to the last live book; ``budget_s`` is how long the
-venue's own weight limit makes it last at the default depth, whoever the client is.
+The ratio is processor time per frame, the best prices read after each, with so many
+books over that with one book, in the same run: what it costs that the books do not fit
+into the cache. ``all_live_s`` is the processor time from subscribing to the last live
+book; ``budget_s`` is how long the venue's own weight limit makes it last at the default
+depth, whoever the client is.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ def run(
         with contextlib.ExitStack() as stack:
             one, facts = started(stack, numbers, 1, levels)
             yield described(numbers, facts, levels)
-            few = frames // len(books) // rounds
+            few = max(frames // len(books) // rounds, 1)
             for count in books:
                 with contextlib.ExitStack() as inner:
                     many, facts = started(inner, numbers, count, levels)
                     alone, together = [], []
                     for _ in range(rounds):
-                        together.append(per_frame(many, frames // rounds))
+                        together.append(per_frame(many, max(frames // rounds, 1)))
                         alone.append(per_frame(one, few))
                 yield {
                     **described(numbers, facts, levels),
