@@ -8,8 +8,10 @@ one, or if a frame was not applied.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
+import math
 import subprocess
 import sys
 from decimal import Decimal
@@ -106,6 +108,21 @@ def test_apply_measures_every_case_and_proves_every_frame():
     found = apply.measure(tiny(), rounds=2)
     assert set(found) == set(apply.CASES)
     assert all(len(pairs) == 2 for pairs in found.values())
+
+
+def test_apply_tells_every_figure_and_the_means_of_all_workloads(monkeypatch):
+    monkeypatch.setattr(apply, "workloads", lambda: [tiny(), tiny(name="other")])
+    grow = functools.partial(apply.growth, sizes=(20, 40), frames=10)
+    monkeypatch.setattr(apply, "growth", grow)
+    found = checked(apply.run(rounds=1), "apply")
+    ratios = {(r["case"], r["workload"]): r["ratio"] for r in found}
+    for case in apply.CASES:
+        one, two = ratios[case, "generated"], ratios[case, "other"]
+        mean = ratios[case, "geometric mean"]
+        assert mean == pytest.approx(math.sqrt(one * two), abs=0.01)
+    grown = {case for case, on in ratios if on == "generated-20"}
+    assert grown == {"floor/growth", "float/growth", "decimal/growth"}
+    assert all(ratios[case, "generated-40"] == 1.0 for case in grown)
 
 
 def test_apply_answers_a_book_that_wants_to_be_checked():
