@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -107,25 +108,41 @@ class TextSide(Side):
     # -- writing --------------------------------------------------------------------
 
     def _write(self, levels: Any) -> None:
-        # What float() takes and a venue never writes: "1_0", " 1", "nan", "\u0661".
-        if "".join(map(_second, levels)).encode().translate(None, _PLAIN):
-            raise OddLevelError
+        _expect_digits(levels)
         sizes, held, touch = self._sizes, self._held, self._touched.append
+        to_key, chars, least = self._to_key, self._chars, self._least
+        low, high = (self._low, self._high) if self._order is None else (-inf, inf)
         for price, size in levels:
             if len(size) > MAX_NUMBER_LENGTH:
                 raise OddLevelError
-            if price not in sizes:
+            some = float(size)
+            if price in sizes:
+                if some:
+                    sizes[price] = size
+                    continue
+                del sizes[price]
+                key = to_key(price)
+                del held[key]
+            elif (
+                len(price) > _FLOAT_DIGITS
+                or price.strip(chars)
+                or (key := to_key(price)) <= least
+                or key in held
+            ):
                 self._meet(price, size)
-            elif float(size):
+                # It may have chosen other keys, and which of them are near.
+                to_key, low, high = self._to_key, -inf, inf
+                continue
+            elif some:
+                held[key] = price
                 sizes[price] = size
             else:
-                del sizes[price]
-                key = self._to_key(price)
-                del held[key]
+                continue
+            if low <= key <= high:
                 touch(key)
 
     def _meet(self, price: str, size: str) -> None:
-        """Write a level whose price is not spelled like that of any held."""
+        """Write a level whose price is not spelled as most are."""
         if len(price) > _FLOAT_DIGITS or price.strip(self._chars):
             price = self._unusual(price)
         key, held = self._to_key(price), self._held
@@ -233,6 +250,12 @@ class FrozenTextSide(Frozen, TextSide):
 
 
 TextSide.FROZEN = FrozenTextSide
+
+
+def _expect_digits(levels: Any) -> None:
+    """Leave to others what float() takes and hardly a venue writes: "1_0", "nan"."""
+    if "".join(map(_second, levels)).encode().translate(None, _PLAIN):
+        raise OddLevelError
 
 
 def _plain_size(number: object) -> str:

@@ -262,6 +262,18 @@ def test_truncation_drops_the_worst_and_names_them(name, numbers):
     side.check()
 
 
+def test_a_price_too_fine_for_floats_within_a_message_leaves_the_rest_in_order():
+    side = loaded("bid", [(price, "1") for price in range(1000, 2000)])
+    best = [str(price) for price in range(1999, 1980, -1)]
+    fine = "1000.00000000000001"
+    # From the fine price on, keys are exact, and others are near than before.
+    side.apply([*((price, "0") for price in best), (fine, "1"), ("1980.10", "2")])
+    side.apply([("1980.1", "3"), ("1970.5", "4")])
+    side.check()
+    assert side.top(2) == of(Decimal, ("1980.10", "3"), (1980, 1))
+    assert len(side) == 1000 - len(best) + 3
+
+
 # -- texts --------------------------------------------------------------------------
 
 
