@@ -175,6 +175,20 @@ def test_venue_modules_know_messages_and_errors_only():
                 assert name.split(".")[1] in ("errors", "messages", "venues"), name
 
 
+def test_a_venue_shares_code_with_its_own_exchange_only():
+    common = {"base", "declared", "facts", "venues"}
+    seen = 0
+    for path in (PACKAGE / "venues").glob("[!_]*.py"):
+        own = path.stem.partition("_")[0]
+        for name in imported(path):
+            module = name.rpartition("booksync.venues.")[2].split(".")[0]
+            if not name.startswith("booksync.venues.") or module in common:
+                continue
+            seen += 1
+            assert module.startswith(("_", own)), f"{path.name} imports {name}"
+    assert seen > 10
+
+
 def test_no_venue_is_named_in_shared_code():
     venues = {
         path.stem

@@ -24,6 +24,7 @@ from booksync.errors import ConfigurationError, MalformedMessage
 from booksync.messages import Checksum, Lost, Message
 from booksync.venues._bitfinex_books import Channel, Entry
 from booksync.venues._bitfinex_events import EVENTS, SEQ_ALL, Event, Session
+from booksync.venues._interleaved import interleaved_crc32
 from booksync.venues.base import UNREADABLE, Texts
 from booksync.venues.declared import DeclaredVenue
 from booksync.venues.facts import (
@@ -37,7 +38,6 @@ from booksync.venues.facts import (
     Resync,
     Source,
 )
-from booksync.venues.okx import interleaved_crc32
 
 __all__ = ["Bitfinex"]
 

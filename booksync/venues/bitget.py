@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from booksync.errors import MalformedMessage
 from booksync.messages import Delta, Message, Rejected, Snapshot
+from booksync.venues._interleaved import interleaved_crc32
 from booksync.venues.base import Integer, Texts
 from booksync.venues.declared import (
     DeclaredVenue,
@@ -42,7 +43,6 @@ from booksync.venues.facts import (
     Resync,
     Source,
 )
-from booksync.venues.okx import interleaved_crc32
 
 __all__ = ["Bitget"]
 

@@ -18,16 +18,15 @@ The checksum has been the number 0 since 2026-06-23: 0 is none. Others are verif
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import zip_longest
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
 from booksync.errors import MalformedMessage, SubscriptionRejected
 from booksync.messages import Closing, Delta, Message, Snapshot
+from booksync.venues._interleaved import interleaved_crc32
 from booksync.venues.base import Integer, Texts
 from booksync.venues.declared import (
     DeclaredVenue,
@@ -51,7 +50,7 @@ from booksync.venues.facts import (
     Source,
 )
 
-__all__ = ["Okx", "interleaved_crc32"]
+__all__ = ["Okx"]
 
 N = TypeVar("N")
 LEVELS = 400
@@ -253,7 +252,7 @@ class Okx(DeclaredVenue):
     def checksum(
         self, bids: Sequence[Texts], asks: Sequence[Texts], symbol: str
     ) -> int:
-        """See :func:`interleaved_crc32`."""
+        """Hash both sides in turn, from the top, as a signed 32-bit number."""
         return interleaved_crc32(bids, asks)
 
     def read_book(
@@ -282,22 +281,3 @@ class Okx(DeclaredVenue):
                 size_step=Decimal(entry.lotSz) if entry.lotSz else None,
                 active=entry.state == "live",
             )
-
-
-def interleaved_crc32(bids: Sequence[Texts], asks: Sequence[Texts]) -> int:
-    """
-    Hash ``bid:size:ask:size:…`` from the top, as a signed 32-bit number.
-
-    Where one side ends, the other goes on alone. Source: the order book channel's
-    section "Checksum" (copy of 2025-08); texts are hashed as received.
-
-    >>> bids = [("3366.1", "7"), ("3366", "6")]
-    >>> interleaved_crc32(bids, [("3366.8", "9"), ("3368", "8")])
-    -1881014294
-    """
-    parts: list[str] = []
-    for bid, ask in zip_longest(bids, asks, fillvalue=()):
-        parts += bid
-        parts += ask
-    value = zlib.crc32(":".join(parts).encode())
-    return value - (1 << 32) if value >> 31 else value

@@ -22,7 +22,8 @@ from booksync.messages import (
     Unsubscribed,
 )
 from booksync.venues import Resync, Source
-from booksync.venues.okx import Okx, interleaved_crc32
+from booksync.venues._interleaved import interleaved_crc32
+from booksync.venues.okx import Okx
 from tests.captures import (
     frame,
     instruments,
