@@ -146,7 +146,7 @@ class TextSide(Side):
         if len(price) > _FLOAT_DIGITS or price.strip(self._chars):
             price = self._unusual(price)
         key, held = self._to_key(price), self._held
-        if key <= 0 and not self._signed:
+        if key <= self._least:
             raise MalformedMessage(f"price is not positive: {price}")
         if float(size):
             if key not in held:
