@@ -21,10 +21,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks._peer import Work
 from benchmarks._timing import ratio
 from benchmarks._workers import HERE, Failed, Worker
-from benchmarks.peers import interpreter
+from benchmarks.peers import begun, interpreter, work_of
 from benchmarks.workload import Workload, generated, recorded
 
 __all__ = ["run"]
@@ -41,16 +40,6 @@ OURS = ("float", "decimal")
 PEERS = ("ccxt.pro", "cryptofeed")
 
 Answers = dict[str, list[dict[str, Any]]]
-
-
-def work_of(workload: Workload) -> Work:
-    """Only what follows the snapshot: the stream begins there."""
-    last = json.loads(workload.body)["lastUpdateId"]
-    every = [*workload.before, *workload.frames]
-    frames = [raw for raw in every if json.loads(raw)["data"]["u"] > last]
-    return Work(
-        workload.venue, workload.symbol, workload.url, workload.body, [], frames
-    )
 
 
 class Clients:
@@ -208,7 +197,9 @@ def run(
     ]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = Path(folder) / "work.json"
-        path.write_text(json.dumps(work_of(workload)._asdict()))
+        # Only what follows the snapshot: the stream begins there.
+        work = work_of(begun(workload))._replace(before=[])
+        path.write_text(json.dumps(work._asdict()))
         clients = Clients(path, workload.symbol, stack)
         found = clients.interleaved([*names, *PEERS], rounds, frames, None)
         told = dict(clients.failed)

@@ -114,6 +114,14 @@ def begun(workload: Workload) -> Workload:
     return dataclasses.replace(workload, before=stale, frames=every[len(stale) :])
 
 
+def work_of(workload: Workload) -> Work:
+    """Make what a process of its own is given."""
+    return Work(
+        workload.venue, workload.symbol, workload.url, workload.body,
+        workload.before, workload.frames,
+    )  # fmt: skip
+
+
 def truth(workload: Workload) -> tuple[list[list[str]], list[list[str]]]:
     """Replay the texts naively, in exact numbers; no code of ours or a peer's."""
     snapshot = json.loads(workload.body)
@@ -214,11 +222,7 @@ def measured(
     last = list(truth(workload))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = Path(folder) / "work.json"
-        work = Work(
-            workload.venue, workload.symbol, workload.url, workload.body,
-            workload.before, workload.frames,
-        )  # fmt: skip
-        path.write_text(json.dumps(work._asdict()))
+        path.write_text(json.dumps(work_of(workload)._asdict()))
         there = list(entrants(path, names))
         for entrant in there:
             stack.callback(entrant.worker.close)
@@ -268,7 +272,7 @@ def against_fastest(
     for one in ours:
         yield {
             "case": f"{one.name}/fastest",
-            "ratio": ratio(one, fastest, read=True),
+            "ratio": of_fastest(one, fastest, read=True),
             "peer": fastest.name,
         }
 
@@ -277,7 +281,7 @@ def compared(one: Entrant, peer: Entrant, frames: int) -> Iterator[dict[str, Any
     for read, suffix in ((True, ""), (False, "/unread")):
         yield {
             "case": f"{one.name}/{peer.name}{suffix}",
-            "ratio": ratio(one, peer, read=read),
+            "ratio": of_fastest(one, peer, read=read),
             "us_per_frame": per_frame(one.seconds[read], frames),
             "peer_us_per_frame": per_frame(peer.seconds[read], frames),
             "rounds": len(peer.seconds[read]),
@@ -286,7 +290,8 @@ def compared(one: Entrant, peer: Entrant, frames: int) -> Iterator[dict[str, Any
         }
 
 
-def ratio(one: Entrant, peer: Entrant, *, read: bool) -> float:
+def of_fastest(one: Entrant, peer: Entrant, *, read: bool) -> float:
+    """Ratio of the fastest rounds: not all did as many."""
     return round(min(one.seconds[read]) / min(peer.seconds[read]), 4)
 
 

@@ -143,15 +143,16 @@ def one_change(
     away = -1 if which == 0 else 1
     offset = 1 + int(min(random.expovariate(12 / spread), spread * 2))
     price = mid + away * offset
-    if draw < CHANGES + INSERTS and not (draw < CHANGES and side):
+    gone = draw >= CHANGES + INSERTS
+    if not gone and (draw >= CHANGES or not side):
         while price in side:
             price += away
     elif price not in side:
         price = random.choice(near(side, price))
-    if draw < CHANGES + INSERTS:
-        side[price] = a_size(random)
-    else:
+    if gone:
         side.pop(price, None)
+    else:
+        side[price] = a_size(random)
     return price, side.get(price, 0)
 
 

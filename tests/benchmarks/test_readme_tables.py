@@ -65,21 +65,26 @@ def peer(case, workload, ratio, **more):
     return {**given, **more}
 
 
+def round_of(workload, theirs, ratios):
+    """What is told of one peer, the fastest, that needs ``theirs`` µs a frame."""
+    more = {"version": "1.2", "agrees": "whole book", "peer": "slow"}
+    for case, ratio in ratios.items():
+        us = 9.0 if case.endswith("/unread") else theirs
+        yield peer(case, workload, ratio, peer_us_per_frame=us, **more)
+
+
 def test_table_of_peers_has_a_row_for_each_with_mean_and_range():
-    on = {"version": "1.2", "agrees": "whole book"}
     records = [
-        peer("float/slow", "spot", 0.1, peer_us_per_frame=80.0, **on),
-        peer("float/slow/unread", "spot", 0.5, peer_us_per_frame=9.0, **on),
-        peer("decimal/slow", "spot", 0.2, peer_us_per_frame=80.0, **on),
-        peer("decimal/slow/unread", "spot", 0.6, peer_us_per_frame=9.0, **on),
-        peer("float/fastest", "spot", 0.1, peer="slow"),
-        peer("decimal/fastest", "spot", 0.2, peer="slow"),
-        peer("float/slow", "usdm", 0.4, peer_us_per_frame=20.0, **on),
-        peer("float/slow/unread", "usdm", 0.5, peer_us_per_frame=9.0, **on),
-        peer("decimal/slow", "usdm", 0.8, peer_us_per_frame=20.0, **on),
-        peer("decimal/slow/unread", "usdm", 0.6, peer_us_per_frame=9.0, **on),
-        peer("float/fastest", "usdm", 0.4, peer="slow"),
-        peer("decimal/fastest", "usdm", 0.8, peer="slow"),
+        *round_of("spot", 80.0, {
+            "float/slow": 0.1, "float/slow/unread": 0.5,
+            "decimal/slow": 0.2, "decimal/slow/unread": 0.6,
+            "float/fastest": 0.1, "decimal/fastest": 0.2,
+        }),
+        *round_of("usdm", 20.0, {
+            "float/slow": 0.4, "float/slow/unread": 0.5,
+            "decimal/slow": 0.8, "decimal/slow/unread": 0.6,
+            "float/fastest": 0.4, "decimal/fastest": 0.8,
+        }),
         peer("slow", "coinm", None, skipped="refused"),
         peer("gone", "spot", None, skipped="not installed"),
         peer("gone", "usdm", None, skipped="not installed"),
