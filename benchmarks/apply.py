@@ -6,7 +6,9 @@ levels a side). A book that asks for a snapshot to check its window gets one, as
 venue, off the clock. The floor, in the same run and interleaved: msgspec typed float
 decode and a plain dict assignment of every level: no order, no checks, no deletes.
 ``growth``: time per level changed in books of 100 to 100,000 levels a side, over that
-at 1,000; and the floor's own with dicts as large: memory far away is slow for anybody.
+at 1,000; and the floor's own with dicts as large. Once with changes as near the best
+price as recorded ones; once with changes ``scattered`` all over the book, most of which
+are in no cache: memory far away is slow for anybody.
 """
 
 from __future__ import annotations
@@ -208,7 +210,16 @@ def growth(
     *, rounds: int, sizes: Sequence[int] = GROWTH, frames: int = 600
 ) -> Iterator[dict[str, Any]]:
     """Yield what a level costs by the size of the book; of the floor, too."""
-    made = [generated(levels=size, frames=frames) for size in sizes]
+    for case, scattered in (("growth", False), ("growth, scattered", True)):
+        make = partial(generated, frames=frames, scattered=scattered)
+        made = [make(levels=size, name=f"generated-{size}") for size in sizes]
+        yield from curve(case, made, sizes, rounds)
+
+
+def curve(
+    case: str, made: list[Workload], sizes: Sequence[int], rounds: int
+) -> Iterator[dict[str, Any]]:
+    """Yield what a level costs in each workload, over what it costs in the second."""
     measured: dict[str, Callable[[Workload], float]] = {
         "floor": partial(floor, filled=True),
         "float": CASES["float/best"],
@@ -223,11 +234,11 @@ def growth(
             min(found[str(size)]) / workload.levels * 1e9
             for size, workload in zip(sizes, made, strict=True)
         ]
-        for size, ns in zip(sizes, per_level, strict=True):
+        for size, workload, ns in zip(sizes, made, per_level, strict=True):
             yield {
                 "benchmark": "apply",
-                "case": f"{numbers}/growth",
-                "workload": f"generated-{size}",
+                "case": f"{numbers}/{case}",
+                "workload": workload.name,
                 "ratio": round(ns / per_level[1], 3),
                 "ns_per_level": round(ns, 1),
                 "levels": size,

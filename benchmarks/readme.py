@@ -18,7 +18,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.__main__ import LONG, machine, names
 
@@ -32,9 +32,13 @@ README = HERE.parent / "README.md"
 FAULTS_PART = re.compile(r"(<!-- faults -->\n).*?(<!-- /faults -->)", re.DOTALL)
 PART = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
+T = TypeVar("T")
 Record = dict[str, Any]
 Row = Sequence[object]
 
+GROWN = """\
+Per level changed, in books of so many levels a side. Changes are as near the best price
+as in the recordings; or scattered all over the book, in memory that is in no cache:"""
 
 # -- tables ---------------------------------------------------------------------------
 
@@ -60,7 +64,7 @@ def by(records: Iterable[Record], *keys: str) -> dict[tuple[str, ...], Record]:
     return {tuple(record[key] for key in keys): record for record in records}
 
 
-def unique(values: Iterable[str]) -> list[str]:
+def unique(values: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(values))
 
 
@@ -71,7 +75,7 @@ def split(case: str) -> tuple[str, str]:
 
 
 def apply(records: list[Record]) -> str:
-    grown = [record for record in records if split(record["case"])[1] == "growth"]
+    grown = [r for r in records if split(r["case"])[1].startswith("growth")]
     found = by(records, "workload", "case")
     rows = [
         [
@@ -83,22 +87,17 @@ def apply(records: list[Record]) -> str:
         if case == CASES[0]
     ]
     curve = table(
-        ["", *(f"{r['levels']:,} levels a side" for r in grouped(grown)[0][1])],
+        ["times 1,000 levels", *(f"{n:,}" for n in unique(r["levels"] for r in grown))],
         [
-            [f"{numbers}, times 1,000 levels", *(record["ratio"] for record in group)]
-            for numbers, group in grouped(grown)
+            [
+                case.replace("/growth", ""),
+                *(r["ratio"] for r in grown if r["case"] == case),
+            ]
+            for case in unique(r["case"] for r in grown)
         ],
     )
     head = ["times the floor", *CASES, "float, µs a frame", "decimal, µs a frame"]
-    return table(head, rows) + "\nPer level changed, as the book grows:\n\n" + curve
-
-
-def grouped(records: list[Record]) -> list[tuple[str, list[Record]]]:
-    """Records of each number type."""
-    return [
-        (numbers, [r for r in records if split(r["case"])[0] == numbers])
-        for numbers in unique(split(r["case"])[0] for r in records)
-    ]
+    return table(head, rows) + f"\n{GROWN}\n\n{curve}"
 
 
 def queries(records: list[Record]) -> str:

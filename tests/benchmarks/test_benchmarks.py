@@ -7,11 +7,13 @@ one, or if a frame was not applied.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import itertools
 import json
 import math
+import statistics
 import subprocess
 import sys
 from decimal import Decimal
@@ -23,8 +25,9 @@ from benchmarks.__main__ import main, names, show
 from benchmarks._peer import PEERS, Work, canonical, described
 from benchmarks._stream import Frames, pieces
 from benchmarks._workers import HERE, Failed, Worker
-from benchmarks.workload import generated
+from benchmarks.workload import generated, workloads
 from booksync.errors import ConfigurationError
+from tests.captures import needs_captures
 
 TINY = {"levels": 40, "frames": 30}
 
@@ -92,6 +95,46 @@ def test_generated_mix_is_that_of_recorded_frames(levels, seed):
     assert all(0.75 <= len(side) / levels <= 1.25 for side in held.values())
 
 
+def ranks(workload):
+    """How many better levels the changed ones have: a model of its own."""
+    body = json.loads(workload.body)
+    sides = {
+        "b": sorted((-float(price), price) for price, *_ in body["bids"]),
+        "a": sorted((float(price), price) for price, *_ in body["asks"]),
+    }
+    found = []
+    for raw in workload.frames:
+        update = json.loads(raw)["data"]
+        for name, side in sides.items():
+            for price, size in update[name]:
+                level = (-float(price) if name == "b" else float(price), price)
+                at = bisect.bisect_left(side, level)
+                found.append(at)
+                if at < len(side) and side[at] == level:
+                    del side[at]
+                if float(size):
+                    side.insert(at, level)
+    return statistics.quantiles(found, n=20)
+
+
+@needs_captures
+def test_generated_changes_are_as_near_the_best_price_as_recorded_ones():
+    real = [dataclasses.replace(w, frames=w.frames[:1500]) for w in workloads()]
+    found = [ranks(workload) for workload in real]
+    for levels in (1_000, 5_000, 20_000):
+        made = ranks(generated(levels=levels, frames=600))
+        for tenths in (5, 10, 15, 18):
+            low, *_, high = sorted(one[tenths - 1] for one in found)
+            assert low <= made[tenths - 1] <= high, (levels, tenths)
+
+
+def test_scattered_changes_are_the_farther_the_deeper_the_book_is():
+    for levels in (1_000, 20_000):
+        made = ranks(generated(levels=levels, frames=600, scattered=True))
+        assert 0.03 <= made[9] / levels <= 0.1
+        assert 0.15 <= made[18] / levels <= 0.4
+
+
 def test_generated_ids_follow_each_other():
     workload = tiny()
     last = json.loads(workload.body)["lastUpdateId"]
@@ -121,7 +164,11 @@ def test_apply_tells_every_figure_and_the_means_of_all_workloads(monkeypatch):
         mean = ratios[case, "geometric mean"]
         assert mean == pytest.approx(math.sqrt(one * two), abs=0.01)
     grown = {case for case, on in ratios if on == "generated-20"}
-    assert grown == {"floor/growth", "float/growth", "decimal/growth"}
+    assert grown == {
+        f"{numbers}/growth{where}"
+        for numbers in ("floor", "float", "decimal")
+        for where in ("", ", scattered")
+    }
     assert all(ratios[case, "generated-40"] == 1.0 for case in grown)
 
 
