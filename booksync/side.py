@@ -5,16 +5,17 @@ The levels are a ``dict``. To keep thousands of keys in order at each change wou
 more than all the rest, and hardly anybody looks beyond the best few. So no more keys
 are kept in order than are read, and when they are:
 
-* ``_near`` are the keys from the best one to an edge (those from ``_low`` to
-  ``_high``), in a plain list of some dozens; ``_touched`` are those of them that came
-  or went since. Keys beyond the edge are written to the ``dict`` and to nothing else.
-  The top of a book needs no more; where ``_near`` is used up, one walk over all keys
-  fills it again.
+* ``_near`` are the best keys (those between ``_edges``), in a plain list of some
+  dozens. The top of a book needs no more. Of a deep book, ``_spare`` are the next ones
+  (down to ``_low``, or up to ``_high``), in no order, and with some that are gone:
+  where ``_near`` is used up, they fill it again. ``_touched`` are those of both that
+  came or went since. Keys beyond are written to the ``dict`` and to nothing else; where
+  the spare ones are used up, too, one walk over all keys finds others.
 * ``_order`` are all keys, in a ``SortedList``. It is made when somebody asks for ranks
-  or ranges beyond the edge; from then on every key that comes or goes is touched, and
-  ``_noted`` are those of which it has not heard yet. If these become too many because
-  nobody asks again, the order is dropped: to sort anew will cost less than those
-  changes have saved.
+  or ranges beyond the near ones; from then on every key that comes or goes is touched,
+  and ``_noted`` are those of which it has not heard yet. If these become too many
+  because nobody asks again, the order is dropped: to sort anew will cost less than
+  those changes have saved.
 
 A key is what a price is found and ordered by: the price itself where numbers come as
 floats; see :mod:`booksync.text_side` where they come as text.
@@ -49,6 +50,12 @@ REACH = 16
 SHARE = 128
 """Of a deep book, one level in so many is: to walk over it is to pay off."""
 
+NEAR = 64
+"""Levels that are put in order for that, at most; those beyond are spare."""
+
+CROWD = 4
+"""Times as many keys may gather before they are cut again."""
+
 SMALL = 128
 """Sides with no more levels than this are put in order wholly."""
 
@@ -59,7 +66,7 @@ FEW = 16
 """Levels that who walks a side gets made at first; then twice as many, and so on."""
 
 FARTHER = (4, 32)
-"""How far beyond the edge the next near keys are looked for, in widths of the last."""
+"""How far beyond them the next keys are looked for, in widths of the last ones."""
 
 FARTHEST = 1024
 """Levels that are kept in order at most, where somebody reads the top that deep."""
@@ -98,15 +105,18 @@ class Side:
     __slots__ = (
         "_best",
         "_bid",
+        "_edges",
         "_held",
         "_high",
         "_least",
         "_low",
+        "_most",
         "_near",
         "_noted",
         "_order",
         "_reach",
         "_signed",
+        "_spare",
         "_touched",
         "_width",
     )
@@ -247,28 +257,35 @@ class Side:
     def _take(self, keys: list[Key], *, whole: bool) -> None:
         """Take the best of ``keys``, in order; ``whole``: there are no others."""
         self._touched.clear()
-        self._low, self._high = self._least, inf
-        self._near = keys
-        reach = self._wanted()
-        if whole and len(keys) <= max(2 * reach, SMALL):
+        near, spare = self._wanted()
+        if whole and len(keys) <= max(2 * near, SMALL):
+            self._near, self._spare = keys, []
+            self._low, self._high = self._least, inf
+            self._edges = -inf, inf
+            self._most = max(CROWD * near, 2 * SMALL), 0
             return
+        self._most = CROWD * near, CROWD * spare
+        last = min(near + spare, len(keys))
         if self._bid:
-            self._near = keys[-reach:]
-            self._low = self._near[0]
+            self._near, self._spare = keys[-near:], keys[-last:-near]
+            self._edges, self._low = (keys[-near], inf), keys[-last]
+            self._width = float(keys[-1]) - float(self._low)
         else:
-            self._near = keys[:reach]
-            self._high = self._near[-1]
-        self._width = float(self._near[-1]) - float(self._near[0])
+            self._near, self._spare = keys[:near], keys[near:last]
+            self._edges, self._high = (-inf, keys[near - 1]), keys[last - 1]
+            self._width = float(self._high) - float(keys[0])
 
-    def _wanted(self) -> int:
-        """Say how many keys are to be near."""
-        return max(self._reach, len(self._held) // SHARE)
+    def _wanted(self) -> tuple[int, int]:
+        """Say how many keys are to be near, and how many spare."""
+        share = len(self._held) // SHARE
+        return max(self._reach, min(share, NEAR)), max(share - NEAR, 0)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> None:  # noqa: C901 - in one place: it is part of each frame
         """Make ``_near`` right: O(log n) for each near key that came or went."""
-        held, near, low, high = self._held, self._near, self._low, self._high
         if self._order is not None:
             self._note()
+        held, near = self._held, self._near
+        low, high = self._edges
         for key in self._touched:
             if low <= key <= high:
                 index = bisect_left(near, key)
@@ -277,9 +294,12 @@ class Side:
                         del near[index]
                 elif key in held:
                     near.insert(index, key)
+            elif self._low <= key <= self._high:
+                self._spare.append(key)
         self._touched.clear()
-        if len(near) > 4 * self._wanted() and len(held) > 2 * SMALL:
-            self._take(near, whole=len(near) == len(held))
+        most_near, most_spare = self._most
+        if len(near) > most_near or len(self._spare) > most_spare:
+            self._refill()
 
     def _note(self) -> None:
         """Remember what the order has not heard of, or drop it."""
@@ -288,23 +308,31 @@ class Side:
             self._order = None
             self._noted.clear()
 
+    def _known(self) -> list[Key]:
+        """Return the near and the spare keys in order."""
+        held = self._held
+        return sorted({*self._near, *[key for key in self._spare if key in held]})
+
     def _refill(self) -> None:
-        """Find the near keys again, where they are used up. O(n)."""
-        held, wanted = self._held, self._wanted()
-        near: list[Key] = []
-        if len(held) > max(2 * wanted, SMALL):
+        """Find the near keys again, where they are used up. O(n), but seldom."""
+        held = self._held
+        wanted, _ = self._wanted()
+        keys = self._known()
+        if len(keys) < wanted and len(held) > max(2 * wanted, SMALL):
             # What is best now is likely not much farther than what was near.
             for times in FARTHER:
                 if self._bid:
                     edge = float(self._low) - times * self._width
-                    near = [key for key in held if key >= edge]
+                    keys = [key for key in held if key >= edge]
                 else:
                     edge = float(self._high) + times * self._width
-                    near = [key for key in held if key <= edge]
-                if len(near) >= wanted:
-                    self._take(sorted(near), whole=False)
-                    return
-        self._take(sorted(held), whole=True)
+                    keys = [key for key in held if key <= edge]
+                if len(keys) >= wanted:
+                    break
+            keys.sort()
+        if len(keys) < wanted:
+            keys = sorted(held)
+        self._take(keys, whole=len(keys) == len(held))
 
     def _ordered(self) -> Any:
         """Return all keys in order: O(log n) for each that came or went."""
@@ -419,10 +447,11 @@ class Side:
         keys = sorted(self._held)
         if self._touched:
             self._catch_up()
-        assert self._near == [k for k in keys if k in set(self._near)]
-        assert all(self._low <= key <= self._high for key in self._near)
-        assert set(self._near) >= {k for k in keys if self._low < k < self._high}
         assert self._high == inf if self._bid else self._low == self._least
+        low, high = self._edges
+        assert self._near == [k for k in keys if low <= k <= high]
+        assert self._known() == [k for k in keys if self._low <= k <= self._high]
+        assert not set(self._near) & set(self._spare)
         if self._order is not None:
             assert set(self._order) ^ set(keys) <= set(self._noted)
         assert list(self._ordered()) == keys

@@ -301,7 +301,7 @@ def test_book_answers_as_a_sorted_dict(numbers, depth, kept):
         book.check()
 
     with pytest.MonkeyPatch.context() as patch:
-        for limit in ("REACH", "SMALL", "MANY"):
+        for limit in ("REACH", "SHARE", "NEAR", "SMALL", "MANY"):
             if kept is not None:
                 patch.setattr(sides, limit, kept)
         run()

@@ -7,6 +7,7 @@ that is sorted at each question; and ``check()`` passes.
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 from functools import partial
 
@@ -17,7 +18,7 @@ from hypothesis import given
 from booksync import side as sides
 from booksync.errors import MalformedMessage
 from booksync.exact import MAX_NUMBER_LENGTH, Level
-from booksync.side import FARTHEST, MANY, REACH, SMALL, FloatSide
+from booksync.side import CROWD, FARTHEST, MANY, NEAR, REACH, SHARE, SMALL, FloatSide
 from booksync.text_side import REMEMBERED, TextSide, make_side
 
 KINDS = [
@@ -310,6 +311,44 @@ def test_nobody_reads_for_long(name):
     side.check()
 
 
+@pytest.mark.parametrize(("make", "wire", "number"), KINDS)
+@pytest.mark.parametrize("name", ["bid", "ask"])
+def test_spare_levels_of_a_deep_book_become_the_best(make, wire, number, name):
+    side = make(name)
+    deep = 200 * SHARE  # there are spare ones from NEAR * SHARE on
+    best_first = sorted(range(1, deep + 1), reverse=name == "bid")
+    side.load([(wire(price), wire(1)) for price in best_first])
+    assert len(side._near) + len(side._spare) == deep // SHARE
+    gone = best_first[NEAR + 5 : NEAR + 30 : 3]
+    side.apply([(wire(price), wire(0)) for price in gone])
+    side.check()
+    left = [price for price in best_first if price not in gone]
+    come = [f"{price}.5" for price in left[NEAR + 10 : NEAR + 20]]
+    side.apply([(wire(price), wire(1)) for price in come])
+    left += map(float, come)
+    left.sort(reverse=name == "bid")
+    for price, following in itertools.pairwise(left[: 3 * deep // SHARE]):
+        side.apply([(wire(price), wire(0))])
+        assert side.best() == Level(number(following), number(1))
+    side.check()
+
+
+@pytest.mark.parametrize("name", ["bid", "ask"])
+def test_spare_levels_are_bounded_however_many_come_and_go(name):
+    side = FloatSide(name)
+    deep = 100 * SHARE
+    side.load([(float(price), 1.0) for price in range(1, deep + 1)])
+    best = side.best()
+    assert best is not None
+    away = -1 if name == "bid" else 1
+    for step in range(2_000):
+        price = best.price + away * (NEAR + step % 30 + 0.5)
+        side.apply([(price, 1.0), (price + away, 0.0)])
+        assert side.best() == best
+        assert len(side._spare) <= CROWD * (100 - NEAR)
+    side.check()
+
+
 @pytest.mark.parametrize("name", ["bid", "ask"])
 def test_what_comes_beyond_the_edge_is_found_once_it_is_best(name):
     side = FloatSide(name, signed=True)
@@ -486,7 +525,7 @@ def ask(side, model, expected, step, what):
 def test_side_answers_as_its_model_does(name, exact, steps, reach):
     with pytest.MonkeyPatch.context() as patch:
         if reach is not None:  # so that few levels have an edge, too
-            for limit in ("REACH", "SMALL", "MANY"):
+            for limit in ("REACH", "SHARE", "NEAR", "SMALL", "MANY"):
                 patch.setattr(sides, limit, reach)
         compare(name, steps, exact=exact)
 
