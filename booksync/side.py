@@ -7,18 +7,19 @@ are kept in order than are read, and when they are:
 
 * ``_near`` are the best keys (those between ``_edges``), in a plain list of some
   dozens. The top of a book needs no more. Of a deep book, ``_spare`` are the next ones
-  (down to ``_low``, or up to ``_high``), in no order, and with some that are gone:
-  where ``_near`` is used up, they fill it again. ``_touched`` are those of both that
-  came or went since. Keys beyond are written to the ``dict`` and to nothing else; where
-  the spare ones are used up, too, one walk over all keys finds others.
+  (all others within ``_bounds``), in no order, and with some that are gone: where
+  ``_near`` is used up, they fill it again. ``_touched`` are those of both that came or
+  went since. Keys beyond are written to the ``dict`` and to nothing else; where the
+  spare ones are used up, too, one walk over all keys finds others.
 * ``_order`` are all keys, in a ``SortedList``. It is made when somebody asks for ranks
-  or ranges beyond the near ones; from then on every key that comes or goes is touched,
-  and ``_noted`` are those of which it has not heard yet. If these become too many
-  because nobody asks again, the order is dropped: to sort anew will cost less than
-  those changes have saved.
+  or ranges beyond the near ones; from then on every key that comes or goes is touched
+  (``_watched`` says which are), and ``_noted`` are those of which it has not heard yet.
+  If these become too many because nobody asks again, the order is dropped: to sort anew
+  will cost less than those changes have saved.
 
-A key is what a price is found and ordered by: the price itself where numbers come as
-floats; see :mod:`booksync.text_side` where they come as text.
+A name is what a level is held under, and a key what it is ordered by. Both are the
+price itself where numbers come as floats; see :mod:`booksync.text_side` where they come
+as text.
 """
 
 # ruff: noqa: ANN401, S101 - keys are of either number; check() asserts
@@ -26,7 +27,8 @@ floats; see :mod:`booksync.text_side` where they come as text.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import chain
 from math import inf, isfinite
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -42,6 +44,7 @@ __all__ = ["FloatSide", "Side", "SideName"]
 SideName: TypeAlias = Literal["bid", "ask"]
 """Which side: of the buyers or of the sellers."""
 
+Name: TypeAlias = Any  # float or str
 Key: TypeAlias = Any  # float or Decimal
 
 REACH = 16
@@ -71,6 +74,7 @@ FARTHER = (4, 32)
 FARTHEST = 1024
 """Levels that are kept in order at most, where somebody reads the top that deep."""
 
+ALL = -inf, inf
 UNREAD: Any = object()
 make: Callable[..., Level] = tuple.__new__  # make(Level, ...) halves Level(...)
 
@@ -105,30 +109,32 @@ class Side:
     __slots__ = (
         "_best",
         "_bid",
+        "_bounds",
         "_edges",
         "_held",
-        "_high",
         "_least",
-        "_low",
         "_most",
         "_near",
         "_noted",
+        "_number",
         "_order",
         "_reach",
         "_signed",
         "_spare",
         "_touched",
+        "_watched",
         "_width",
     )
 
     def __init__(self, name: SideName, *, signed: bool = False) -> None:
         self._bid = name == "bid"
         self._signed = signed
+        self._number: type[Decimal | float] = float
         self._least = -inf if signed else 0.0
         self._reach = REACH
-        self._held: dict[Key, Any] = {}
-        self._touched: list[Key] = []
-        self._noted: list[Key] = []
+        self._held: dict[Name, Any] = {}
+        self._touched: dict[Key, Name] = {}
+        self._noted: dict[Key, Name] = {}
         self._order: SortedList[Key] | None = None
         self._best: Any = None
         self._width = 0.0
@@ -144,16 +150,24 @@ class Side:
         """Make what ``_write`` takes of whatever means the same, or say what is bad."""
         raise NotImplementedError
 
+    def _keys(self) -> Iterable[Key]:
+        """Return the keys of all levels."""
+        raise NotImplementedError
+
+    def _name(self, key: Key) -> Name | None:
+        """Say what the level of ``key`` is held under; ``None`` if there is none."""
+        raise NotImplementedError
+
     def _level(self, key: Key) -> Level:
-        """Make the level that is held under ``key``."""
+        """Make the level of ``key``."""
         raise NotImplementedError
 
     def _levels(self, keys: Sequence[Key]) -> list[Level]:
-        """Make the levels that are held under ``keys``."""
+        """Make the levels of ``keys``."""
         raise NotImplementedError
 
     def _drop(self, key: Key) -> None:
-        """Forget the level that is held under ``key``."""
+        """Forget the level of ``key``."""
         raise NotImplementedError
 
     def _clear(self) -> None:
@@ -226,8 +240,8 @@ class Side:
         worst = keys[:excess] if self._bid else keys[count:]
         prices = [level.price for level in self._levels(worst)]
         for key in worst:
+            self._touched[key] = self._name(key)
             self._drop(key)
-        self._touched += worst
         self._best = UNREAD
         return prices
 
@@ -240,9 +254,10 @@ class Side:
             for name in getattr(kind, "__slots__", ()):
                 value = getattr(self, name)
                 kept = value.copy() if isinstance(value, (dict, list)) else value
-                setattr(twin, name, [] if name == "_noted" else kept)
+                setattr(twin, name, {} if name == "_noted" else kept)
         # Sorted anew if somebody asks: that costs less than to copy it always.
         setattr(twin, "_order", None)  # noqa: B010
+        twin._watch()
         return twin
 
     # -- keeping order --------------------------------------------------------------
@@ -252,28 +267,34 @@ class Side:
         self._order = None
         self._noted.clear()
         self._best = UNREAD
-        self._take(sorted(self._held), whole=True)
+        self._take(sorted(self._keys()), whole=True)
 
     def _take(self, keys: list[Key], *, whole: bool) -> None:
         """Take the best of ``keys``, in order; ``whole``: there are no others."""
         self._touched.clear()
         near, spare = self._wanted()
         if whole and len(keys) <= max(2 * near, SMALL):
-            self._near, self._spare = keys, []
-            self._low, self._high = self._least, inf
-            self._edges = -inf, inf
+            self._near, self._spare = keys, {}
+            self._edges = self._bounds = ALL
+            self._watch()
             self._most = max(CROWD * near, 2 * SMALL), 0
             return
         self._most = CROWD * near, CROWD * spare
         last = min(near + spare, len(keys))
         if self._bid:
-            self._near, self._spare = keys[-near:], keys[-last:-near]
-            self._edges, self._low = (keys[-near], inf), keys[-last]
-            self._width = float(keys[-1]) - float(self._low)
+            self._near, spared = keys[-near:], keys[-last:-near]
+            self._edges, self._bounds = (keys[-near], inf), (keys[-last], inf)
+            self._width = float(keys[-1]) - float(keys[-last])
         else:
-            self._near, self._spare = keys[:near], keys[near:last]
-            self._edges, self._high = (-inf, keys[near - 1]), keys[last - 1]
-            self._width = float(self._high) - float(keys[0])
+            self._near, spared = keys[:near], keys[near:last]
+            self._edges, self._bounds = (-inf, keys[near - 1]), (-inf, keys[last - 1])
+            self._width = float(keys[last - 1]) - float(keys[0])
+        self._watch()
+        self._spare = {key: self._name(key) for key in spared}
+
+    def _watch(self) -> None:
+        """Say between which keys those that come and go are touched."""
+        self._watched = self._bounds if self._order is None else ALL
 
     def _wanted(self) -> tuple[int, int]:
         """Say how many keys are to be near, and how many spare."""
@@ -286,16 +307,17 @@ class Side:
             self._note()
         held, near = self._held, self._near
         low, high = self._edges
-        for key in self._touched:
+        lowest, highest = self._bounds
+        for key, name in self._touched.items():
             if low <= key <= high:
                 index = bisect_left(near, key)
                 if index < len(near) and near[index] == key:
-                    if key not in held:
+                    if name not in held:
                         del near[index]
-                elif key in held:
+                elif name in held:
                     near.insert(index, key)
-            elif self._low <= key <= self._high:
-                self._spare.append(key)
+            elif lowest <= key <= highest:
+                self._spare[key] = name
         self._touched.clear()
         most_near, most_spare = self._most
         if len(near) > most_near or len(self._spare) > most_spare:
@@ -303,15 +325,16 @@ class Side:
 
     def _note(self) -> None:
         """Remember what the order has not heard of, or drop it."""
-        self._noted += self._touched
+        self._noted.update(self._touched)
         if len(self._noted) > REACH + len(self._held) // 4:
             self._order = None
             self._noted.clear()
+            self._watch()
 
     def _known(self) -> list[Key]:
         """Return the near and the spare keys in order."""
-        held = self._held
-        return sorted({*self._near, *[key for key in self._spare if key in held]})
+        held, spare = self._held, self._spare.items()
+        return sorted([*self._near, *[key for key, name in spare if name in held]])
 
     def _refill(self) -> None:
         """Find the near keys again, where they are used up. O(n), but seldom."""
@@ -322,16 +345,16 @@ class Side:
             # What is best now is likely not much farther than what was near.
             for times in FARTHER:
                 if self._bid:
-                    edge = float(self._low) - times * self._width
-                    keys = [key for key in held if key >= edge]
+                    edge = float(self._bounds[0]) - times * self._width
+                    keys = [key for key in self._keys() if key >= edge]
                 else:
-                    edge = float(self._high) + times * self._width
-                    keys = [key for key in held if key <= edge]
+                    edge = float(self._bounds[1]) + times * self._width
+                    keys = [key for key in self._keys() if key <= edge]
                 if len(keys) >= wanted:
                     break
             keys.sort()
         if len(keys) < wanted:
-            keys = sorted(held)
+            keys = sorted(self._keys())
         self._take(keys, whole=len(keys) == len(held))
 
     def _ordered(self) -> Any:
@@ -342,9 +365,10 @@ class Side:
         if len(self._near) == len(held):
             return self._near
         if order is None:
-            order = self._order = SortedList(held)
-        for key in self._noted:
-            if key not in held:
+            order = self._order = SortedList(self._keys())
+            self._watch()
+        for key, name in self._noted.items():
+            if name not in held:
                 order.discard(key)
             elif key not in order:
                 order.add(key)
@@ -421,9 +445,10 @@ class Side:
     def size(self, price: Number) -> Number | None:
         """Return the size at ``price``; ``None`` where there is no level. O(1)."""
         key = self._bound(price, up=False)
-        if key not in self._held or key != self._bound(price, up=True):
+        name = self._name(key)
+        if name is None or key != self._bound(price, up=True):
             return None
-        return self._level(key).size
+        return self._number(self._held[name])
 
     def better(self, price: Number) -> int:
         """Count the levels that are better than ``price``. O(log n)."""
@@ -444,13 +469,14 @@ class Side:
 
     def check(self) -> None:
         """Assert every invariant. O(n log n); for tests."""
-        keys = sorted(self._held)
+        keys = sorted(self._keys())
         if self._touched:
             self._catch_up()
-        assert self._high == inf if self._bid else self._low == self._least
         low, high = self._edges
         assert self._near == [k for k in keys if low <= k <= high]
-        assert self._known() == [k for k in keys if self._low <= k <= self._high]
+        low, high = self._bounds
+        assert self._known() == [k for k in keys if low <= k <= high]
+        assert self._watched == (ALL if self._order is not None else self._bounds)
         assert not set(self._near) & set(self._spare)
         if self._order is not None:
             assert set(self._order) ^ set(keys) <= set(self._noted)
@@ -506,8 +532,8 @@ class FloatSide(Side):
     __slots__ = ()
 
     def _write(self, levels: Any) -> None:
-        held, touch, least = self._held, self._touched.append, self._least
-        low, high = (self._low, self._high) if self._order is None else (-inf, inf)
+        held, touched, least = self._held, self._touched, self._least
+        low, high = self._watched
         for price, size in levels:
             if not 0.0 <= size < inf or type(size) is not float:
                 raise OddLevelError
@@ -523,7 +549,7 @@ class FloatSide(Side):
             else:
                 del held[price]
             if low <= price <= high:
-                touch(price)
+                touched[price] = price
 
     def _careful(self, levels: Any) -> list[tuple[Any, Any]]:
         return pairs(levels, self._price, _size)
@@ -533,6 +559,12 @@ class FloatSide(Side):
         if price <= 0 and not self._signed:
             raise MalformedMessage(f"price is not positive: {price}")
         return price
+
+    def _keys(self) -> Iterable[Key]:
+        return self._held
+
+    def _name(self, key: Key) -> Name | None:
+        return key if key in self._held else None
 
     def _level(self, key: Key) -> Level:
         return make(Level, (key, self._held[key]))

@@ -1,22 +1,25 @@
 """
 One side of a book that keeps what the venue wrote, and converts what is read.
 
-Most levels are never read, so none is made a ``Decimal`` before it is. ``_sizes`` are
-the levels, price text -> size text; ``_held`` names them by number, key -> price text,
-so that ``"86700"`` and ``"86700.0"`` are one level.
+Most levels are never read, so none is made a ``Decimal`` before it is. A level is held
+under the text of its price. A venue spells nearly all prices of a book with as many
+digits after the point: so spelled, the same price is the same text, and one look at the
+text is enough. ``_names`` are the other ones, key -> text, so that ``"86700"`` and
+``"86700.0"`` are one level; the text of any other key is made where it is asked for.
 
 A key is the float next to a price. It is another one for each price of up to 15
 significant digits (``DBL_DIG`` of C). A side that meets a finer price takes ``Decimal``
-keys from then on, until it is loaded anew: slower, and as right.
+keys from then on, until it is loaded anew, and ``_names`` has them all: slower, and as
+right.
 """
 
 # ruff: noqa: ANN401, S101 - numbers are of either kind; check() asserts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
-from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -38,8 +41,18 @@ __all__ = ["TextSide", "make_side"]
 REMEMBERED = 128
 """Levels that were made and are kept, in case they are read again as they are."""
 
-_DIGITS = "0123456789."
-_PLAIN = _DIGITS.encode()
+CALLED = 8 * REMEMBERED
+"""Prices that were made text again and are kept so; all, where so many are read."""
+
+PART = 16
+"""Who reads one level in so many at once is taken to read all."""
+
+ODD_FEW = 16
+"""Prices that may be spelled unlike the others before these are counted."""
+
+_DIGITS = "0123456789"
+_PLAIN = f"{_DIGITS}.".encode()
+_NEVER = slice(0), "no point", "", 0
 _FLOAT_DIGITS = 15
 _DOWN = Context(prec=_FLOAT_DIGITS, rounding=ROUND_FLOOR)
 _UP = Context(prec=_FLOAT_DIGITS, rounding=ROUND_CEILING)
@@ -88,8 +101,19 @@ class TextSide(Side):
 
     """
 
-    # _made: price text -> size text, and the level that was last made of both.
-    __slots__ = ("_chars", "_made", "_number", "_sizes", "_to_key")
+    # _called: key -> price text, as it was when many levels were read.
+    # _made: key -> texts of price and size, and the level that was last made of both.
+    __slots__ = (
+        "_called",
+        "_keep",
+        "_made",
+        "_names",
+        "_odd",
+        "_places",
+        "_rule",
+        "_spell",
+        "_to_key",
+    )
 
     def __init__(
         self,
@@ -98,64 +122,111 @@ class TextSide(Side):
         signed: bool = False,
         number: type[Decimal | float] = Decimal,
     ) -> None:
-        self._number = number
-        self._chars = _DIGITS + "-" * signed
         self._to_key: type[Decimal | float] = float
-        self._sizes: dict[str, str] = {}
-        self._made: dict[str, tuple[str, Level]] = {}
+        self._names: dict[Key, str] = {}
+        self._called: dict[Key, Any] = {}
+        self._keep = CALLED
+        self._made: dict[Key, tuple[str, str, Level]] = {}
         super().__init__(name, signed=signed)
+        self._number = number
+        self._expect(0)
+
+    # -- how prices are spelled -----------------------------------------------------
+
+    def _expect(self, places: int) -> None:
+        """Expect that prices have so many digits after the point."""
+        self._places = places
+        self._spell = f"%.{places}f".__mod__
+        self._odd = ODD_FEW
+        # What _write asks: which part is the point, what is around it, and how long
+        # a price below 1 is, the only one with a zero in front (or a sign: never).
+        part, point = (slice(-places - 1, -places), ".") if places else (slice(0), "")
+        shortest = 0 if self._signed else len(self._spell(0))
+        self._rule: tuple[Any, str, str, int] = part, point, _DIGITS + point, shortest
+
+    def _recount(self) -> None:
+        """Expect what most prices are like. O(n), once the odd ones have doubled."""
+        held, names = self._held, self._names
+        places = Counter(len(name.partition(".")[2]) for name in held)
+        self._expect(places.most_common(1)[0][0])
+        keys = map(self._to_key, held)
+        odd = {
+            k: name for k, name in zip(keys, held, strict=True) if self._call(k) != name
+        }
+        names.clear()
+        names.update(odd)
+        self._odd = max(ODD_FEW, 2 * len(names))
+
+    def _call(self, key: Key) -> str:
+        """Spell the price of ``key`` as most are; ``""`` where keys are exact."""
+        return self._spell(key or 0)  # one zero for both
+
+    def _name(self, key: Key) -> str | None:
+        name = self._names.get(key)
+        if name is None:
+            name = self._call(key)
+            if name not in self._held or self._to_key(name) != key:
+                return None
+        return name
 
     # -- writing --------------------------------------------------------------------
 
     def _write(self, levels: Any) -> None:
         _expect_digits(levels)
-        sizes, held, touch = self._sizes, self._held, self._touched.append
-        to_key, chars, least = self._to_key, self._chars, self._least
-        low, high = (self._low, self._high) if self._order is None else (-inf, inf)
+        held, names, touched = self._held, self._names, self._touched
+        to_key, least = self._to_key, self._least
+        part, point, digits, shortest = self._rule
+        low, high = self._watched
         for price, size in levels:
             if len(size) > MAX_NUMBER_LENGTH:
                 raise OddLevelError
             some = float(size)
-            if price in sizes:
+            if price in held:
                 if some:
-                    sizes[price] = size
+                    held[price] = size
                     continue
-                del sizes[price]
+                del held[price]
                 key = to_key(price)
-                del held[key]
+                names.pop(key, None)
             elif (
                 len(price) > _FLOAT_DIGITS
-                or price.strip(chars)
+                or price.strip(digits)
+                or price[part] != point
+                or (price < "1" and len(price) != shortest)
                 or (key := to_key(price)) <= least
-                or key in held
+                or key in names
             ):
                 self._meet(price, size)
-                # It may have chosen other keys, and which of them are near.
-                to_key, low, high = self._to_key, -inf, inf
+                # It may have chosen spelling and keys anew, and which are near.
+                part, point, digits, shortest = self._rule
+                to_key, (low, high) = self._to_key, self._watched
                 continue
             elif some:
-                held[key] = price
-                sizes[price] = size
+                held[price] = size
             else:
                 continue
             if low <= key <= high:
-                touch(key)
+                touched[key] = price
 
     def _meet(self, price: str, size: str) -> None:
         """Write a level whose price is not spelled as most are."""
-        if len(price) > _FLOAT_DIGITS or price.strip(self._chars):
+        if len(price) > _FLOAT_DIGITS or price.strip(f"{_DIGITS}."):
             price = self._unusual(price)
-        key, held = self._to_key(price), self._held
+        key, held, names = self._to_key(price), self._held, self._names
         if key <= self._least:
             raise MalformedMessage(f"price is not positive: {price}")
+        name = self._name(key)
         if float(size):
-            if key not in held:
-                held[key] = price
-                self._touched.append(key)
-            self._sizes[held[key]] = size
-        elif key in held:
+            held[name or price] = size
+            if name is None:
+                self._touched[key] = price
+                if price != self._call(key):
+                    names[key] = price
+                    if len(names) > self._odd and self._to_key is float:
+                        self._recount()
+        elif name is not None:
             self._drop(key)
-            self._touched.append(key)
+            self._touched[key] = name
 
     def _unusual(self, price: object) -> str:
         """Spell a price plainly; see that keys can tell it from its neighbours."""
@@ -163,9 +234,11 @@ class TextSide(Side):
         digits = len(text.replace(".", "").replace("-", "").strip("0"))
         if digits > _FLOAT_DIGITS and self._to_key is float:
             self._to_key = Decimal
-            names = {Decimal(name): name for name in self._held.values()}
-            self._held.clear()
-            self._held.update(names)
+            self._spell = "".format
+            self._rule = _NEVER
+            self._called.clear()
+            self._names.clear()
+            self._names.update((Decimal(name), name) for name in self._held)
             self._restart()
         return text
 
@@ -173,56 +246,96 @@ class TextSide(Side):
         return pairs(levels, plain, _plain_size)
 
     def _drop(self, key: Key) -> None:
-        del self._sizes[self._held.pop(key)]
+        del self._held[self._name(key)]
+        self._names.pop(key, None)
 
     def _clear(self) -> None:
         self._held.clear()
-        self._sizes.clear()
+        self._names.clear()
+        self._called.clear()
+        self._keep = CALLED
         self._to_key = float
+        self._expect(self._places)
 
     # -- reading --------------------------------------------------------------------
 
+    def _keys(self) -> Iterable[Key]:
+        return map(self._to_key, self._held)
+
     def _level(self, key: Key) -> Level:
-        price = self._held[key]
-        size = self._sizes[price]
-        made = self._made.get(price)
-        if made is None or made[0] is not size:
-            return self._remake(price, size)
-        return made[1]
+        known = self._made.get(key)
+        if known is not None and self._held.get(known[0]) is known[1]:
+            return known[2]
+        return self._remake(key)
 
     def _levels(self, keys: Sequence[Key]) -> list[Level]:
-        held, sizes, made, number = self._held, self._sizes, self._made, self._number
+        held, made, number = self._held, self._made, self._number
         if len(keys) > REMEMBERED:
-            return [
-                make(Level, (number(price), number(sizes[price])))
-                for price in map(held.__getitem__, keys)
-            ]
+            pairs = self._pairs(keys)
+            return [make(Level, (number(price), number(size))) for price, size in pairs]
         levels = []
         for key in keys:
-            price = held[key]
-            size = sizes[price]
-            if price in made and made[price][0] is size:
-                levels.append(made[price][1])
-            else:
-                levels.append(self._remake(price, size))
+            if key in made:
+                price, size, level = made[key]
+                if held.get(price) is size:
+                    levels.append(level)
+                    continue
+            levels.append(self._remake(key))
         return levels
 
-    def _remake(self, price: str, size: str) -> Level:
-        made, number = self._made, self._number
-        if price in made:
-            level = make(Level, (made[price][1][0], number(size)))
+    def _remake(self, key: Key) -> Level:
+        held, made, number = self._held, self._made, self._number
+        known = made.get(key)
+        if known is not None and known[0] in held:
+            price = known[0]
+            level = make(Level, (known[2][0], number(held[price])))
         else:
             if len(made) >= REMEMBERED:
                 made.clear()
-            level = make(Level, (number(price), number(size)))
-        made[price] = size, level
+            price = self._recall(key)
+            level = make(Level, (number(price), number(held[price])))
+        made[key] = price, held[price], level
         return level
+
+    def _recall(self, key: Key) -> Any:
+        """Say what the level of ``key``, which is there, is held under."""
+        called = self._called
+        price = called.get(key)
+        if price not in self._held:
+            price = self._name(key)
+            if len(called) >= self._keep:
+                called.clear()
+                self._keep = CALLED
+            called[key] = price
+        return price
+
+    def _pairs(self, keys: Sequence[Key]) -> Iterable[tuple[str, str]]:
+        """Return price and size as they were sent, of many levels."""
+        held, called = self._held, self._called
+        prices: list[Any] = list(map(called.get, keys))
+        sizes: list[Any] = list(map(held.get, prices))
+        if None in sizes:
+            self._learn(keys, prices, sizes)
+        return zip(prices, sizes, strict=True)
+
+    def _learn(
+        self, keys: Sequence[Key], prices: list[Any], sizes: list[str | None]
+    ) -> None:
+        """Fill in what was not called so before; O(n) once, where it is a good part."""
+        held, called = self._held, self._called
+        if PART * sizes.count(None) > len(held):
+            called.clear()
+            called.update(zip(self._keys(), held, strict=True))
+            self._keep = 2 * len(held) + CALLED
+        for index, size in enumerate(sizes):
+            if size is None:
+                price = self._recall(keys[index])
+                prices[index], sizes[index] = price, held[price]
 
     def texts(self, count: int | None = None) -> list[tuple[str, str]]:
         """See :meth:`Side.texts`: as the venue wrote them."""
         count = len(self._held) if count is None else max(count, 0)
-        held, sizes = self._held, self._sizes
-        return [(held[key], sizes[held[key]]) for key in self._first(count)]
+        return list(self._pairs(self._first(count)))
 
     def _bound(self, price: Number, *, up: bool) -> Key:
         exact = Decimal(canonical(price)) if isinstance(price, float) else price
@@ -233,12 +346,13 @@ class TextSide(Side):
     def check(self) -> None:
         """Assert every invariant. O(n log n); for tests."""
         super().check()
-        assert len(self._sizes) == len(self._held)
-        assert self._sizes.keys() == set(self._held.values())
-        for key, price in self._held.items():
-            assert key == self._to_key(price)
+        assert len(set(self._keys())) == len(self._held)
+        assert set(self._names.values()) <= self._held.keys()
+        for price, size in self._held.items():
+            key = self._to_key(price)
+            assert self._name(key) == price
             assert plain(price) == price
-            assert plain(self._sizes[price]) == self._sizes[price]
+            assert plain(size) == size
             fine = _DOWN.plus(Decimal(price)) != Decimal(price)
             assert self._to_key is Decimal or not fine
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from booksync import side as module
+from booksync import text_side
 from booksync.errors import MalformedMessage
 from booksync.exact import Level
-from booksync.text_side import make_side
+from booksync.text_side import CALLED, PART, REMEMBERED, TextSide, make_side
 
 BOTH = pytest.mark.parametrize("numbers", [Decimal, float])
 SIDES = pytest.mark.parametrize("name", ["bid", "ask"])
@@ -267,11 +270,13 @@ def test_a_price_too_fine_for_floats_within_a_message_leaves_the_rest_in_order()
     best = [str(price) for price in range(1999, 1980, -1)]
     fine = "1000.00000000000001"
     # From the fine price on, keys are exact, and others are near than before.
-    side.apply([*((price, "0") for price in best), (fine, "1"), ("1980.10", "2")])
+    later = [("1980.10", "2"), ("1979", "0"), ("1978", "7")]
+    side.apply([*((price, "0") for price in best), (fine, "1"), *later])
+    side.check()
     side.apply([("1980.1", "3"), ("1970.5", "4")])
     side.check()
     assert side.top(2) == of(Decimal, ("1980.10", "3"), (1980, 1))
-    assert len(side) == 1000 - len(best) + 3
+    assert len(side) == 1000 - len(best) + 3 - 1
 
 
 # -- texts --------------------------------------------------------------------------
@@ -457,3 +462,165 @@ def test_check_notices_a_broken_side(break_it):
         side._best = Level(Decimal(1), Decimal(1))
     with pytest.raises(AssertionError):
         side.check()
+
+
+# -- the text of a price --------------------------------------------------------------
+
+
+def spellings(quarters):
+    """Texts of so many quarters, none of which has an exponent; the usual one first."""
+    price = Decimal(quarters) / 4
+    texts = [f"{price:.2f}", f"{price:.3f}", f"0{price:.2f}", f"{price:.20f}"]
+    texts.append(format(price.normalize(), "f"))
+    if 0 < price < 1:
+        texts.append(f"{price:.2f}".removeprefix("0"))
+    if -1 < price < 0:
+        texts.append(f"{price:.2f}".replace("0", "", 1))
+    if quarters == 0:
+        texts += ["-0.00", "-0"]
+    return texts
+
+
+@st.composite
+def spelled(draw, least):
+    """Levels of a message, and of each (quarters, text of the price, size)."""
+    levels = []
+    for quarters in draw(st.lists(st.integers(least, 30), max_size=8)):
+        texts = spellings(quarters)
+        usual = st.just(texts[0])
+        text = draw(st.one_of(usual, usual, st.sampled_from(texts)))
+        if text.startswith("0-"):
+            text = texts[0]
+        levels.append(
+            (quarters, text, draw(st.sampled_from(["0", "0.0", "1", "2.50"])))
+        )
+    return levels
+
+
+@SIDES
+@BOTH
+@pytest.mark.parametrize("signed", [False, True])
+@given(data=st.data())
+def test_each_price_is_one_level_and_told_as_it_was_first_written(
+    name, numbers, signed, data
+):
+    """Invariant: a dict by number, whose levels keep the text that brought them."""
+    few = data.draw(st.sampled_from([0, 2, None]), "few")
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("ODD_FEW", "REMEMBERED", "CALLED") if few is not None else ():
+            patch.setattr(text_side, limit, few)
+        for limit in ("REACH", "SHARE", "NEAR", "SMALL", "MANY"):
+            patch.setattr(module, limit, 3)
+        side = make_side(name, numbers=numbers, signed=signed, texts=True)
+        model = {}
+        for _ in range(data.draw(st.integers(1, 8), "messages")):
+            levels = data.draw(spelled(-8 if signed else 1))
+            if data.draw(st.integers(0, 9)) == 0:
+                model.clear()
+                side.load([level[1:] for level in levels])
+            else:
+                side.apply([level[1:] for level in levels])
+            for quarters, text, size in levels:
+                if Decimal(size):
+                    told = text.replace("-.", "-0.")
+                    model[quarters] = model.get(quarters, (told,))[0], size
+                else:
+                    model.pop(quarters, None)
+            told = [model[one] for one in sorted(model, reverse=name == "bid")]
+            count = data.draw(st.integers(0, 40), "read")
+            assert side.texts(count) == told[:count]
+            assert side.top(count) == [
+                (numbers(price), numbers(size)) for price, size in told[:count]
+            ]
+            assert [str(level.price) for level in side.top(count)] == [
+                str(numbers(price)) for price, _ in told[:count]
+            ]
+            asked = data.draw(st.integers(-8, 30), "asked")
+            size = model.get(asked, (None, None))[1]
+            assert side.size(numbers(asked) / 4) == (size and numbers(size))
+            side.check()
+
+
+def test_a_side_learns_how_most_prices_are_spelled():
+    side = TextSide("ask")
+    side.load([(f"{price}.50", "1") for price in range(1, 200)])
+    assert not side._names  # none but those that are unlike the others
+    side.apply([("7.5", "2"), ("8", "3"), ("9.000", "4")])
+    assert sorted(side._names.values()) == ["8", "9.000"]
+    assert side.texts(10)[6:] == [
+        ("7.50", "2"),
+        ("8", "3"),
+        ("8.50", "1"),
+        ("9.000", "4"),
+    ]
+    side.apply([("8.00", "0"), ("9", "0")])
+    assert not side._names
+    side.check()
+    side.load([(f"0.{price:04}", "1") for price in range(1, 200)])
+    assert not side._names
+    side.apply([(".0199", "2"), ("0.02050", "3"), (".021", "4")])
+    last = [("0.0199", "2"), ("0.02050", "3"), (".021", "4")]
+    assert side.texts()[-3:] == last
+    side.check()
+
+
+def test_a_long_price_is_spelled_as_the_others_are():
+    side = TextSide("ask")
+    side.load([(f"{price}.50", "1") for price in range(1, 100)])
+    side.apply([("1234567890123.50", "2")])
+    assert not side._names
+    assert side.texts()[-1] == ("1234567890123.50", "2")
+    side.check()
+
+
+def test_prices_too_fine_for_floats_are_all_told_until_the_side_is_loaded_anew():
+    side = TextSide("bid")
+    side.load([(f"{price}.5", "1") for price in range(1, 20)])
+    fine = "7.00000000000000001"
+    side.apply([(fine, "2"), *((f"{price}.25", "3") for price in range(1, 100))])
+    assert set(side._names.values()) == set(side._held)
+    assert ("7.5", "1") in side.texts()
+    assert (fine, "2") in side.texts()
+    side.check()
+    side.load([("2.5", "1"), ("1.5", "1")])
+    assert not side._names
+    assert side.texts() == [("2.5", "1"), ("1.5", "1")]
+    side.check()
+
+
+def test_spellings_are_counted_anew_only_where_odd_ones_have_doubled(monkeypatch):
+    counted = []
+    recount = TextSide._recount
+    monkeypatch.setattr(
+        TextSide, "_recount", lambda side: [counted.append(len(side)), recount(side)]
+    )
+    side = TextSide("bid")
+    side.load([(f"{n}.25" if n % 2 else f"{n}.5", "1") for n in range(1, 4001)])
+    assert len(side._names) == 2000
+    assert 1 <= len(counted) <= 8  # 16, 32, ... 2048
+    side.check()
+
+
+def test_prices_that_are_rounded_to_a_known_text_are_others():
+    side = loaded("bid", [(f"{price}.00", "1") for price in range(1, 50)])
+    assert side.size(Decimal("7.004")) is None
+    side.apply([("7.004", "2"), ("7.0", "3"), ("8.996", "0")])
+    assert side.size(Decimal(7)) == 3
+    assert side.size(Decimal("7.004")) == 2
+    assert side.size(Decimal(9)) == 1
+    side.check()
+
+
+@pytest.mark.parametrize("count", [10, 100, 200, 3000])
+def test_what_prices_were_called_is_bounded(count):
+    side = TextSide("bid")
+    side.load([(f"{price}.5", "1") for price in range(1, 4001)])
+    for low in range(0, 4000, 200):
+        assert side.between(low, low + count)
+        side.truncate(4000 - low // 20)
+        assert len(side._made) <= REMEMBERED
+        if count < 4000 // PART:
+            assert len(side._called) <= CALLED
+        else:  # who reads nearly all will do so again
+            assert CALLED < len(side._called) <= 4000
+    side.check()
