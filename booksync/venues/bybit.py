@@ -186,6 +186,9 @@ class Bybit(DeclaredVenue):
         self._loose = not self._full and self.options["strict_u"] == "no"
         new: dict[str, Any] = {"levels": self.depth}
         if self._full:
+            if self.depth not in (self.default_depth, FULL_LEVELS):
+                levels = f"channel=full has all levels, not {self.depth}"
+                raise ConfigurationError(f"bybit: {levels}: leave the depth out")
             self.depth = FULL_LEVELS
             new = {"source": Source.REST, "resync": Resync.FETCH, "levels": None}
         elif self.depth == FULL_LEVELS:

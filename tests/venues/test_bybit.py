@@ -187,6 +187,12 @@ def test_other_depths_cannot_be_asked_for():
         Bybit(depth=10_000)
 
 
+def test_the_full_channel_has_no_smaller_depth():
+    with pytest.raises(ConfigurationError, match="leave the depth out"):
+        Bybit(depth=50, options={"channel": "full"})
+    assert Bybit(depth=10_000, options={"channel": "full"}).depth == FULL.depth
+
+
 # -- strict_u=no ----------------------------------------------------------------------
 
 

@@ -94,6 +94,7 @@ def test_every_venue_class_of_the_package_is_found():
         k for k in venues.available().values() if k.__module__.startswith("booksync.")
     }
     assert ours == defined
+    assert len(ours) > 30
     assert {"binance", "binance_us", "binance_usdm", "binance_coinm"} <= {
         kind.id for kind in ours
     }
