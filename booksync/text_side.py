@@ -101,7 +101,7 @@ class TextSide(Side):
 
     """
 
-    # _called: key -> price text, as it was when many levels were read.
+    # _called: key -> price text, as it was when levels were read; see _take.
     # _made: key -> texts of price and size, and the level that was last made of both.
     __slots__ = (
         "_called",
@@ -110,6 +110,7 @@ class TextSide(Side):
         "_names",
         "_odd",
         "_places",
+        "_reread",
         "_rule",
         "_spell",
         "_to_key",
@@ -126,6 +127,7 @@ class TextSide(Side):
         self._names: dict[Key, str] = {}
         self._called: dict[Key, Any] = {}
         self._keep = CALLED
+        self._reread = False
         self._made: dict[Key, tuple[str, str, Level]] = {}
         super().__init__(name, signed=signed)
         self._number = number
@@ -156,6 +158,14 @@ class TextSide(Side):
         names.clear()
         names.update(odd)
         self._odd = max(ODD_FEW, 2 * len(names))
+
+    def _take(self, keys: list[Key], *, whole: bool) -> None:
+        super()._take(keys, whole=whole)
+        # Where nobody read many levels since the last time, they need no memory.
+        if not self._reread:
+            self._called.clear()
+            self._keep = CALLED
+        self._reread = False
 
     def _call(self, key: Key) -> str:
         """Spell the price of ``key`` as most are; ``""`` where keys are exact."""
@@ -252,8 +262,6 @@ class TextSide(Side):
     def _clear(self) -> None:
         self._held.clear()
         self._names.clear()
-        self._called.clear()
-        self._keep = CALLED
         self._to_key = float
         self._expect(self._places)
 
@@ -271,8 +279,8 @@ class TextSide(Side):
     def _levels(self, keys: Sequence[Key]) -> list[Level]:
         held, made, number = self._held, self._made, self._number
         if len(keys) > REMEMBERED:
-            pairs = self._pairs(keys)
-            return [make(Level, (number(price), number(size))) for price, size in pairs]
+            many = self._pairs(keys)
+            return [make(Level, (number(price), number(size))) for price, size in many]
         levels = []
         for key in keys:
             if key in made:
@@ -312,6 +320,7 @@ class TextSide(Side):
     def _pairs(self, keys: Sequence[Key]) -> Iterable[tuple[str, str]]:
         """Return price and size as they were sent, of many levels."""
         held, called = self._held, self._called
+        self._reread = True
         prices: list[Any] = list(map(called.get, keys))
         sizes: list[Any] = list(map(held.get, prices))
         if None in sizes:

@@ -624,3 +624,16 @@ def test_what_prices_were_called_is_bounded(count):
         else:  # who reads nearly all will do so again
             assert CALLED < len(side._called) <= 4000
     side.check()
+
+
+def test_who_read_the_whole_side_once_leaves_no_memory_behind():
+    side = TextSide("bid")
+    side.load([(f"{price}.5", "1") for price in range(1, 4001)])
+    for price in range(4000, 3000, -1):
+        if price > 3500:  # every now and then somebody reads it all
+            side.top()
+            assert len(side._called) >= price
+        side.apply([(f"{price}.5", "0")])
+        assert side.best() == of(Decimal, (f"{price - 1}.5", "1"))[0]
+    assert len(side._called) <= CALLED
+    side.check()
