@@ -59,6 +59,11 @@ def booked(
     return book
 
 
+def read(book: Book) -> None:
+    book.bids()
+    book.asks()
+
+
 def ranked(book: Book) -> None:
     book.rank("bid", 1)
     book.rank("ask", 1)
@@ -85,6 +90,7 @@ def plain(workload: Workload, numbers: type[Any]) -> list[dict[Any, Any]]:
 
 ASKS: dict[str, Ask | None] = {
     "levels": None,
+    "levels, all just read": read,
     "levels, all in order": ranked,
     "levels, recent deltas": remembered,
 }
