@@ -52,12 +52,12 @@ ODD_FEW = 16
 
 _DIGITS = "0123456789"
 _PLAIN = f"{_DIGITS}.".encode()
-_NEVER = slice(0), "no point", "", 0
+_NEVER = slice(0), "no point", "", "", 0, 0
 _FLOAT_DIGITS = 15
 _DOWN = Context(prec=_FLOAT_DIGITS, rounding=ROUND_FLOOR)
 _UP = Context(prec=_FLOAT_DIGITS, rounding=ROUND_CEILING)
 
-_second = itemgetter(1)
+_first, _second = itemgetter(0), itemgetter(1)
 
 
 def make_side(
@@ -109,10 +109,10 @@ class TextSide(Side):
         "_made",
         "_names",
         "_odd",
-        "_places",
         "_reread",
         "_rule",
         "_spell",
+        "_spelled",
         "_to_key",
     )
 
@@ -131,33 +131,42 @@ class TextSide(Side):
         self._made: dict[Key, tuple[str, str, Level]] = {}
         super().__init__(name, signed=signed)
         self._number = number
-        self._expect(0)
+        self._expect(0, 0)
 
     # -- how prices are spelled -----------------------------------------------------
 
-    def _expect(self, places: int) -> None:
-        """Expect that prices have so many digits after the point."""
-        self._places = places
-        self._spell = f"%.{places}f".__mod__
+    def _expect(self, places: int, zeros: int) -> None:
+        """Expect prices with so many digits after the point, the last of them zeros."""
+        self._spelled = places, zeros
+        ending = "0" * zeros
+        whole = "." if zeros == places > 0 else ""  # "%.0f" writes no point
+        self._spell = f"%.{places - zeros}f{whole}{ending}".__mod__
         self._odd = ODD_FEW
-        # What _write asks: which part is the point, what is around it, and how long
-        # a price below 1 is, the only one with a zero in front (or a sign: never).
+        # What _write asks: which part is the point, what is around it, how it ends, how
+        # long it is at most, and below 1: only these have a zero (or sign) in front.
         part, point = (slice(-places - 1, -places), ".") if places else (slice(0), "")
         shortest = 0 if self._signed else len(self._spell(0))
-        self._rule: tuple[Any, str, str, int] = part, point, _DIGITS + point, shortest
+        self._rule: tuple[Any, str, str, str, int, int] = (
+            *(part, point, _DIGITS + point, ending),
+            *(_FLOAT_DIGITS + zeros, shortest),
+        )
 
     def _recount(self) -> None:
-        """Expect what most prices are like. O(n), once the odd ones have doubled."""
+        """Expect what most prices are like. O(n), once odd ones are four times more."""
         held, names = self._held, self._names
-        places = Counter(len(name.partition(".")[2]) for name in held)
-        self._expect(places.most_common(1)[0][0])
+        found = [(len(name.partition(".")[2]), len(name)) for name in held]
+        places = Counter(map(_first, found)).most_common(1)[0][0]
+        lengths = sorted(length for each, length in found if each == places)
+        longest = lengths[len(lengths) * 15 // 16]  # a few may be longer
+        # Where keys cannot tell so many digits apart, the last ones must be zeros.
+        self._expect(places, min(max(longest - _FLOAT_DIGITS, 0), places))
         keys = map(self._to_key, held)
         odd = {
             k: name for k, name in zip(keys, held, strict=True) if self._call(k) != name
         }
         names.clear()
         names.update(odd)
-        self._odd = max(ODD_FEW, 2 * len(names))
+        self._odd = max(ODD_FEW, 4 * len(names))
 
     def _take(self, keys: list[Key], *, whole: bool) -> None:
         super()._take(keys, whole=whole)
@@ -185,7 +194,7 @@ class TextSide(Side):
         _expect_digits(levels)
         held, names, touched = self._held, self._names, self._touched
         to_key, least = self._to_key, self._least
-        part, point, digits, shortest = self._rule
+        part, point, digits, ending, longest, shortest = self._rule
         low, high = self._watched
         for price, size in levels:
             if len(size) > MAX_NUMBER_LENGTH:
@@ -199,16 +208,17 @@ class TextSide(Side):
                 key = to_key(price)
                 names.pop(key, None)
             elif (
-                len(price) > _FLOAT_DIGITS
+                len(price) > longest
                 or price.strip(digits)
                 or price[part] != point
+                or (ending and not price.endswith(ending))
                 or (price < "1" and len(price) != shortest)
                 or (key := to_key(price)) <= least
                 or key in names
             ):
                 self._meet(price, size)
                 # It may have chosen spelling and keys anew, and which are near.
-                part, point, digits, shortest = self._rule
+                part, point, digits, ending, longest, shortest = self._rule
                 to_key, (low, high) = self._to_key, self._watched
                 continue
             elif some:
@@ -263,7 +273,7 @@ class TextSide(Side):
         self._held.clear()
         self._names.clear()
         self._to_key = float
-        self._expect(self._places)
+        self._expect(*self._spelled)
 
     # -- reading --------------------------------------------------------------------
 
