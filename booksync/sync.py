@@ -423,7 +423,8 @@ class Synchronizer:
 
     # -- receiving ----------------------------------------------------------------
 
-    def _apply(self, delta: Delta, now: float) -> list[Output]:
+    def _write(self, delta: Delta, now: float) -> list[Output] | None:
+        """Write a delta to the book; what it returns says that this failed."""
         try:
             self.book.apply(delta, now=now)
         except MalformedMessage as error:
@@ -436,6 +437,12 @@ class Synchronizer:
         if delta.checksum is not None and not self._checksum_agrees(delta.checksum):
             return self._desync(Cause.CHECKSUM, now, got=delta.checksum)
         self._time = delta.time
+        return None
+
+    def _apply(self, delta: Delta, now: float) -> list[Output]:
+        failed = self._write(delta, now)
+        if failed is not None:
+            return failed
         changed: list[Output] = [Changed(self.symbol, message=delta)]
         if self.counts.applied % LOOK == 0:
             changed += self._look(now)
@@ -556,22 +563,11 @@ class Synchronizer:
         return self._lateness.caught_up(time, now)
 
     def _bring(self, delta: Delta, now: float) -> list[Output]:
-        """Apply a delta to the withheld book; what it returns says that this failed."""
-        try:
-            self.book.apply(delta, now=now)
-        except MalformedMessage as error:
-            self.counts.refused += 1
-            return self._refuse(str(error), now)
-        self.counts.applied += 1
-        self._room -= len(delta.bids) + len(delta.asks)
-        if self._room < 0 and not self._has_room():
-            return self._refuse(f"more than {self.policy.max_levels} levels", now)
-        self._time = delta.time
-        if self.remembers:
+        """Write a delta to the withheld book; what it returns says that this failed."""
+        failed = self._write(delta, now)
+        if failed is None and self.remembers:
             self._ring.append(delta)
-        if not self._checksum_agrees(delta.checksum):
-            return self._desync(Cause.CHECKSUM, now)
-        return []
+        return failed or []
 
     def _holes(self, delta: Delta) -> list[Output]:
         """See what is missing between the last buffered delta and this one."""
