@@ -185,14 +185,12 @@ class Bybit(DeclaredVenue):
         self._full = self.options["channel"] == "full"
         self._loose = not self._full and self.options["strict_u"] == "no"
         new: dict[str, Any] = {"levels": self.depth}
+        if self.depth not in ((1000, FULL_LEVELS) if self._full else self.DEPTHS[:-1]):
+            wants = f"channel=full, and only that, has all levels ({FULL_LEVELS})"
+            raise ConfigurationError(f"bybit: depth {self.depth}: {wants}")
         if self._full:
-            if self.depth not in (self.default_depth, FULL_LEVELS):
-                levels = f"channel=full has all levels, not {self.depth}"
-                raise ConfigurationError(f"bybit: {levels}: leave the depth out")
             self.depth = FULL_LEVELS
             new = {"source": Source.REST, "resync": Resync.FETCH, "levels": None}
-        elif self.depth == FULL_LEVELS:
-            raise ConfigurationError(f"bybit: depth {FULL_LEVELS} wants channel=full")
         else:
             self.keep = self.depth
         if self._loose:

@@ -188,7 +188,9 @@ def test_other_depths_cannot_be_asked_for():
 
 
 def test_the_full_channel_has_no_smaller_depth():
-    with pytest.raises(ConfigurationError, match="leave the depth out"):
+    with pytest.raises(
+        ConfigurationError, match="depth 50: channel=full, and only that, has all"
+    ):
         Bybit(depth=50, options={"channel": "full"})
     assert Bybit(depth=10_000, options={"channel": "full"}).depth == FULL.depth
 
