@@ -2,10 +2,11 @@
 One side of a book that keeps what the venue wrote, and converts what is read.
 
 Most levels are never read, so none is made a ``Decimal`` before it is. A level is held
-under the text of its price. A venue spells nearly all prices of a book with as many
-digits after the point: so spelled, the same price is the same text, and one look at the
-text is enough. ``_names`` are the other ones, key -> text, so that ``"86700"`` and
-``"86700.0"`` are one level; the text of any other key is made where it is asked for.
+under the text of its price. A venue spells nearly all prices of a book alike: with so
+many digits after the point, or with no zero at the end. So spelled, the same price is
+the same text, and one look at the text is enough. ``_names`` are the other ones, key ->
+text, so that ``"86700"`` and ``"86700.0"`` are one level; the text of any other key is
+made where it is asked for.
 
 A key is the float next to a price. It is another one for each price of up to 15
 significant digits (``DBL_DIG`` of C). A side that meets a finer price takes ``Decimal``
@@ -17,11 +18,13 @@ right.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from booksync.errors import MalformedMessage
 from booksync.exact import MAX_NUMBER_LENGTH, Level, Number, canonical, plain
@@ -50,14 +53,80 @@ PART = 16
 ODD_FEW = 16
 """Prices that may be spelled unlike the others before these are counted."""
 
-_DIGITS = "0123456789"
-_PLAIN = f"{_DIGITS}.".encode()
-_NEVER = slice(0), "no point", "", "", 0, 0
+_DIGITS = "0123456789."
+_PLAIN = _DIGITS.encode()
 _FLOAT_DIGITS = 15
 _DOWN = Context(prec=_FLOAT_DIGITS, rounding=ROUND_FLOOR)
 _UP = Context(prec=_FLOAT_DIGITS, rounding=ROUND_CEILING)
 
-_first, _second = itemgetter(0), itemgetter(1)
+_second = itemgetter(1)
+
+
+class Spelling(NamedTuple):
+    """
+    How a venue spells prices, so that equal ones are the same text.
+
+    Args:
+        fits: Whether a text is spelled so, and has no more digits than a key tells.
+        spell: Spells a key so.
+
+    """
+
+    fits: Callable[[str], object]
+    spell: Callable[[Any], str]
+
+
+EXACT_KEYS = Spelling(re.compile(r"(?!)").fullmatch, "".format)
+"""Nothing is spelled so."""
+
+
+@lru_cache(maxsize=256)
+def fixed(places: int, zeros: int) -> Spelling:
+    """
+    Spell with so many digits after the point, the last of them always zeros.
+
+    At most 15 of them are no zeros.
+
+    >>> fixed(8, 6).spell(1680000000.25), bool(fixed(8, 6).fits("1680000000.25000000"))
+    ('1680000000.25000000', True)
+
+    """
+    digits = places - zeros
+    whole = rf"[1-9]\d{{0,{_FLOAT_DIGITS - digits - 1}}}|" * (digits < _FLOAT_DIGITS)
+    part = rf"\.\d{{{digits}}}0{{{zeros}}}" if places else ""
+    point = "." if zeros == places > 0 else ""  # "%.0f" writes none
+    return Spelling(
+        re.compile(f"(?:{whole}0){part}", re.ASCII).fullmatch,
+        f"%.{digits}f{point}{'0' * zeros}".__mod__,
+    )
+
+
+def _trim(key: Any) -> str:
+    text = repr(key)
+    if text[-2:] == ".0":
+        return text[:-2]
+    return format(Decimal(text), "f") if "e" in text else text
+
+
+TRIMMED = Spelling(
+    re.compile(
+        rf"(?!.{{{_FLOAT_DIGITS + 2}}})(?:[1-9]\d{{0,14}}|0)(?:\.\d*[1-9])?", re.ASCII
+    ).fullmatch,
+    _trim,
+)
+"""No zero at the end, nor a point."""
+
+
+def spelling_of(texts: Iterable[str]) -> Spelling:
+    """Say how most of these are spelled. O(n log n)."""
+    found = [(len(text.partition(".")[2]), len(text), text) for text in texts]
+    ((places, count),) = Counter(each for each, _, _ in found).most_common(1)
+    if sum(1 for each, _, text in found if not each or text[-1] not in "0.") > count:
+        return TRIMMED
+    lengths = sorted(length for each, length, _ in found if each == places)
+    digits = lengths[len(lengths) * 15 // 16] - 1  # a few may have more
+    # Where keys cannot tell so many digits apart, the last ones must be zeros.
+    return fixed(places, min(max(digits - _FLOAT_DIGITS, 0), places))
 
 
 def make_side(
@@ -110,10 +179,9 @@ class TextSide(Side):
         "_names",
         "_odd",
         "_reread",
-        "_rule",
-        "_spell",
-        "_spelled",
+        "_spelling",
         "_to_key",
+        "_usual",
     )
 
     def __init__(
@@ -131,39 +199,20 @@ class TextSide(Side):
         self._made: dict[Key, tuple[str, str, Level]] = {}
         super().__init__(name, signed=signed)
         self._number = number
-        self._expect(0, 0)
+        self._odd = ODD_FEW
+        self._usual = self._spelling = fixed(0, 0)
 
     # -- how prices are spelled -----------------------------------------------------
 
-    def _expect(self, places: int, zeros: int) -> None:
-        """Expect prices with so many digits after the point, the last of them zeros."""
-        self._spelled = places, zeros
-        ending = "0" * zeros
-        whole = "." if zeros == places > 0 else ""  # "%.0f" writes no point
-        self._spell = f"%.{places - zeros}f{whole}{ending}".__mod__
-        self._odd = ODD_FEW
-        # What _write asks: which part is the point, what is around it, how it ends, how
-        # long it is at most, and below 1: only these have a zero (or sign) in front.
-        part, point = (slice(-places - 1, -places), ".") if places else (slice(0), "")
-        shortest = 0 if self._signed else len(self._spell(0))
-        self._rule: tuple[Any, str, str, str, int, int] = (
-            *(part, point, _DIGITS + point, ending),
-            *(_FLOAT_DIGITS + zeros, shortest),
-        )
-
     def _recount(self) -> None:
-        """Expect what most prices are like. O(n), once odd ones are four times more."""
+        """See how most prices are spelled. O(n), once odd ones are four times more."""
         held, names = self._held, self._names
-        found = [(len(name.partition(".")[2]), len(name)) for name in held]
-        places = Counter(map(_first, found)).most_common(1)[0][0]
-        lengths = sorted(length for each, length in found if each == places)
-        longest = lengths[len(lengths) * 15 // 16]  # a few may be longer
-        # Where keys cannot tell so many digits apart, the last ones must be zeros.
-        self._expect(places, min(max(longest - _FLOAT_DIGITS, 0), places))
-        keys = map(self._to_key, held)
-        odd = {
-            k: name for k, name in zip(keys, held, strict=True) if self._call(k) != name
-        }
+        self._usual = self._spelling = spelling_of(held)
+        odd = [
+            (k, n)
+            for k, n in zip(self._keys(), held, strict=True)
+            if self._call(k) != n
+        ]
         names.clear()
         names.update(odd)
         self._odd = max(ODD_FEW, 4 * len(names))
@@ -178,7 +227,7 @@ class TextSide(Side):
 
     def _call(self, key: Key) -> str:
         """Spell the price of ``key`` as most are; ``""`` where keys are exact."""
-        return self._spell(key or 0)  # one zero for both
+        return self._spelling.spell(key or 0)  # one zero for both
 
     def _name(self, key: Key) -> str | None:
         name = self._names.get(key)
@@ -194,7 +243,7 @@ class TextSide(Side):
         _expect_digits(levels)
         held, names, touched = self._held, self._names, self._touched
         to_key, least = self._to_key, self._least
-        part, point, digits, ending, longest, shortest = self._rule
+        usual = self._spelling.fits
         low, high = self._watched
         for price, size in levels:
             if len(size) > MAX_NUMBER_LENGTH:
@@ -207,19 +256,11 @@ class TextSide(Side):
                 del held[price]
                 key = to_key(price)
                 names.pop(key, None)
-            elif (
-                len(price) > longest
-                or price.strip(digits)
-                or price[part] != point
-                or (ending and not price.endswith(ending))
-                or (price < "1" and len(price) != shortest)
-                or (key := to_key(price)) <= least
-                or key in names
-            ):
+            elif not usual(price) or (key := to_key(price)) <= least or key in names:
                 self._meet(price, size)
                 # It may have chosen spelling and keys anew, and which are near.
-                part, point, digits, ending, longest, shortest = self._rule
-                to_key, (low, high) = self._to_key, self._watched
+                usual, to_key = self._spelling.fits, self._to_key
+                low, high = self._watched
                 continue
             elif some:
                 held[price] = size
@@ -230,7 +271,7 @@ class TextSide(Side):
 
     def _meet(self, price: str, size: str) -> None:
         """Write a level whose price is not spelled as most are."""
-        if len(price) > _FLOAT_DIGITS or price.strip(f"{_DIGITS}."):
+        if len(price) > _FLOAT_DIGITS or price.strip(_DIGITS):
             price = self._unusual(price)
         key, held, names = self._to_key(price), self._held, self._names
         if key <= self._least:
@@ -254,8 +295,7 @@ class TextSide(Side):
         digits = len(text.replace(".", "").replace("-", "").strip("0"))
         if digits > _FLOAT_DIGITS and self._to_key is float:
             self._to_key = Decimal
-            self._spell = "".format
-            self._rule = _NEVER
+            self._spelling = EXACT_KEYS
             self._called.clear()
             self._names.clear()
             self._names.update((Decimal(name), name) for name in self._held)
@@ -273,7 +313,8 @@ class TextSide(Side):
         self._held.clear()
         self._names.clear()
         self._to_key = float
-        self._expect(*self._spelled)
+        self._spelling = self._usual
+        self._odd = ODD_FEW
 
     # -- reading --------------------------------------------------------------------
 

@@ -579,6 +579,29 @@ def test_zeros_that_a_venue_always_writes_are_no_digits(least):
     side.check()
 
 
+def test_prices_of_many_places_are_told_apart():
+    coarse = [f"0.0000000000000{n:03}00" for n in range(1, 100)]
+    fine = [f"0.12345678901234567{n}" for n in range(1, 9)]
+    side = TextSide("ask")
+    side.load([(price, "1") for price in coarse])
+    assert [price for price, _ in side.texts()] == coarse
+    side.check()
+    side.apply([(price, "2") for price in fine])
+    assert [price for price, _ in side.texts()] == [*coarse, *fine]
+    side.check()
+
+
+def test_zero_has_no_sign():
+    side = TextSide("ask", signed=True)
+    side.load([(f"{n}.00", "1") for n in range(1, 50)])
+    side.apply([("-0.00", "1")])
+    side.apply([("-0.00", "0"), ("0.00", "2")])
+    assert side.texts(2) == [("0.00", "2"), ("1.00", "1")]
+    assert side.top(1) == of(Decimal, ("0", "2"))
+    assert side.size(Decimal("-0")) == 2
+    side.check()
+
+
 def test_a_few_long_prices_are_the_odd_ones():
     side = TextSide("ask")
     long = [f"00000000000000000{price}.25" for price in range(1, 5)]
@@ -586,6 +609,56 @@ def test_a_few_long_prices_are_the_odd_ones():
     side.apply([(f"{price}.50", "1") for price in range(1, 200)])
     assert sorted(side._names.values()) == long
     side.check()
+
+
+@pytest.mark.parametrize(
+    "tick", ["1", "0.1", "0.25", "0.00001", "0.0000000001", "1000000"]
+)
+def test_prices_without_zeros_at_the_end_are_alike(tick):
+    side = TextSide("bid")
+    prices = [Decimal(tick) * n for n in range(1, 300)]
+    texts = [format(price.normalize(), "f") for price in prices]
+    side.load([(text, "1") for text in texts])
+    assert not side._names
+    assert [text for text, _ in side.texts()] == texts[::-1]
+    side.apply([(texts[9] + ("0" if "." in texts[9] else ".0"), "2")])
+    assert side.size(prices[9]) == 2
+    assert not side._names
+    side.check()
+
+
+@pytest.mark.parametrize(
+    "spelling", [text_side.fixed(2, 0), text_side.fixed(8, 6), text_side.TRIMMED]
+)
+@given(
+    whole=st.integers(0, 10**16), places=st.integers(0, 12), cents=st.integers(0, 99)
+)
+def test_what_is_spelled_alike_is_spelled_so_again_from_its_key(
+    spelling, whole, places, cents
+):
+    """Invariant: of a text that fits, the key alone makes the same text."""
+    text = f"{whole}.{cents:02}{'0' * places}"
+    for one in (text, text.rstrip("0"), text.rstrip("0").rstrip("."), f"0{text}"):
+        if spelling.fits(one):
+            assert spelling.spell(float(one) or 0) == one
+    short = f"{whole % 10**8}.{cents:02}"
+    fitting = {2: short, 8: f"{short}000000"}
+    if spelling is text_side.TRIMMED:
+        assert spelling.fits(short.rstrip("0").rstrip("."))
+    else:
+        assert spelling.fits(fitting[2 if spelling is text_side.fixed(2, 0) else 8])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "5.", ".50", "-1.00", "+1.00", "1e2", "1_0.00", "1.0", "007.10", "1.2.3",
+     "\u0661.00", "1.00\n", " 1.00", "1234567890123456.00", "nan", "00.10", "-0.00",
+     "12345678.123456789", "1234567890123456"],
+)  # fmt: skip
+def test_what_is_spelled_otherwise_does_not_fit(text):
+    assert not text_side.fixed(2, 0).fits(text)
+    if text not in {"1.0", "5."}:
+        assert not text_side.TRIMMED.fits(text)
 
 
 def test_a_long_price_is_spelled_as_the_others_are():
@@ -619,7 +692,7 @@ def test_spellings_are_counted_anew_only_where_odd_ones_have_doubled(monkeypatch
         TextSide, "_recount", lambda side: [counted.append(len(side)), recount(side)]
     )
     side = TextSide("bid")
-    side.load([(f"{n}.25" if n % 2 else f"{n}.5", "1") for n in range(1, 4001)])
+    side.load([(f"{n}.250" if n % 2 else f"{n}.50", "1") for n in range(1, 4001)])
     assert len(side._names) == 2000
     assert 1 <= len(counted) <= 8  # 16, 32, ... 2048
     side.check()

@@ -186,8 +186,7 @@ class Bybit(DeclaredVenue):
         self._loose = not self._full and self.options["strict_u"] == "no"
         new: dict[str, Any] = {"levels": self.depth}
         if self.depth not in ((1000, FULL_LEVELS) if self._full else self.DEPTHS[:-1]):
-            wants = f"channel=full, and only that, has all levels ({FULL_LEVELS})"
-            raise ConfigurationError(f"bybit: depth {self.depth}: {wants}")
+            raise ConfigurationError("bybit: depth 10000 and channel=full go together")
         if self._full:
             self.depth = FULL_LEVELS
             new = {"source": Source.REST, "resync": Resync.FETCH, "levels": None}

@@ -189,7 +189,7 @@ def test_other_depths_cannot_be_asked_for():
 
 def test_the_full_channel_has_no_smaller_depth():
     with pytest.raises(
-        ConfigurationError, match="depth 50: channel=full, and only that, has all"
+        ConfigurationError, match="depth 10000 and channel=full go together"
     ):
         Bybit(depth=50, options={"channel": "full"})
     assert Bybit(depth=10_000, options={"channel": "full"}).depth == FULL.depth
