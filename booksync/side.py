@@ -26,6 +26,7 @@ as text.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -93,7 +94,7 @@ ODD = (
 )
 
 
-class Side:
+class Side(ABC):
     """
     The levels of one side. Made as :class:`FloatSide` or :class:`TextSide`.
 
@@ -142,53 +143,53 @@ class Side:
 
     # -- what the two kinds do differently ------------------------------------------
 
+    @abstractmethod
     def _write(self, levels: Any) -> None:
         """Write levels; raise one of ``ODD`` where they want a closer look."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _careful(self, levels: Any) -> list[tuple[Any, Any]]:
         """Make what ``_write`` takes of whatever means the same, or say what is bad."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _keys(self) -> Iterable[Key]:
         """Return the keys of all levels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _name(self, key: Key) -> Name | None:
         """Say what the level of ``key`` is held under; ``None`` if there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _level(self, key: Key) -> Level:
         """Make the level of ``key``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _levels(self, keys: Sequence[Key]) -> list[Level]:
         """Make the levels of ``keys``."""
-        raise NotImplementedError
 
-    def _drop(self, key: Key) -> None:
-        """Forget the level of ``key``."""
-        raise NotImplementedError
+    @abstractmethod
+    def _drop(self, key: Key) -> Name:
+        """Forget the level of ``key``; return what it was held under."""
 
+    @abstractmethod
     def _clear(self) -> None:
         """Forget every level."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _bound(self, price: Number, *, up: bool) -> Key:
         """
         Say which key is next to ``price``: at or above it, or at or below it.
 
         It is the same one both ways if and only if there could be a level at it.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def texts(self, count: int | None = None) -> list[tuple[str, str]]:
         """
         Return price and size of the best ``count`` levels, or of all. O(count).
 
         Without exponent; zeros at the end as sent, where numbers come as text.
         """
-        raise NotImplementedError
 
     # -- writing --------------------------------------------------------------------
 
@@ -240,8 +241,7 @@ class Side:
         worst = keys[:excess] if self._bid else keys[count:]
         prices = [level.price for level in self._levels(worst)]
         for key in worst:
-            self._touched[key] = self._name(key)
-            self._drop(key)
+            self._touched[key] = self._drop(key)
         self._best = UNREAD
         return prices
 
@@ -573,8 +573,9 @@ class FloatSide(Side):
         held = self._held
         return [make(Level, (key, held[key])) for key in keys]
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: Key) -> Name:
         del self._held[key]
+        return key
 
     def _clear(self) -> None:
         self._held.clear()

@@ -18,13 +18,10 @@ right.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
-from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from booksync.errors import MalformedMessage
 from booksync.exact import MAX_NUMBER_LENGTH, Level, Number, canonical, plain
@@ -38,6 +35,7 @@ from booksync.side import (
     make,
     pairs,
 )
+from booksync.spelling import EXACT_KEYS, FLOAT_DIGITS, fixed, spelling_of
 
 __all__ = ["TextSide", "make_side"]
 
@@ -55,78 +53,10 @@ ODD_FEW = 16
 
 _DIGITS = "0123456789."
 _PLAIN = _DIGITS.encode()
-_FLOAT_DIGITS = 15
-_DOWN = Context(prec=_FLOAT_DIGITS, rounding=ROUND_FLOOR)
-_UP = Context(prec=_FLOAT_DIGITS, rounding=ROUND_CEILING)
+_DOWN = Context(prec=FLOAT_DIGITS, rounding=ROUND_FLOOR)
+_UP = Context(prec=FLOAT_DIGITS, rounding=ROUND_CEILING)
 
 _second = itemgetter(1)
-
-
-class Spelling(NamedTuple):
-    """
-    How a venue spells prices, so that equal ones are the same text.
-
-    Args:
-        fits: Whether a text is spelled so, and has no more digits than a key tells.
-        spell: Spells a key so.
-
-    """
-
-    fits: Callable[[str], object]
-    spell: Callable[[Any], str]
-
-
-EXACT_KEYS = Spelling(re.compile(r"(?!)").fullmatch, "".format)
-"""Nothing is spelled so."""
-
-
-@lru_cache(maxsize=256)
-def fixed(places: int, zeros: int) -> Spelling:
-    """
-    Spell with so many digits after the point, the last of them always zeros.
-
-    At most 15 of them are no zeros.
-
-    >>> fixed(8, 6).spell(1680000000.25), bool(fixed(8, 6).fits("1680000000.25000000"))
-    ('1680000000.25000000', True)
-
-    """
-    digits = places - zeros
-    whole = rf"[1-9]\d{{0,{_FLOAT_DIGITS - digits - 1}}}|" * (digits < _FLOAT_DIGITS)
-    part = rf"\.\d{{{digits}}}0{{{zeros}}}" if places else ""
-    point = "." if zeros == places > 0 else ""  # "%.0f" writes none
-    return Spelling(
-        re.compile(f"(?:{whole}0){part}", re.ASCII).fullmatch,
-        f"%.{digits}f{point}{'0' * zeros}".__mod__,
-    )
-
-
-def _trim(key: Any) -> str:
-    text = repr(key)
-    if text[-2:] == ".0":
-        return text[:-2]
-    return format(Decimal(text), "f") if "e" in text else text
-
-
-TRIMMED = Spelling(
-    re.compile(
-        rf"(?!.{{{_FLOAT_DIGITS + 2}}})(?:[1-9]\d{{0,14}}|0)(?:\.\d*[1-9])?", re.ASCII
-    ).fullmatch,
-    _trim,
-)
-"""No zero at the end, nor a point."""
-
-
-def spelling_of(texts: Iterable[str]) -> Spelling:
-    """Say how most of these are spelled. O(n log n)."""
-    found = [(len(text.partition(".")[2]), len(text), text) for text in texts]
-    ((places, count),) = Counter(each for each, _, _ in found).most_common(1)
-    if sum(1 for each, _, text in found if not each or text[-1] not in "0.") > count:
-        return TRIMMED
-    lengths = sorted(length for each, length, _ in found if each == places)
-    digits = lengths[len(lengths) * 15 // 16] - 1  # a few may have more
-    # Where keys cannot tell so many digits apart, the last ones must be zeros.
-    return fixed(places, min(max(digits - _FLOAT_DIGITS, 0), places))
 
 
 def make_side(
@@ -271,7 +201,7 @@ class TextSide(Side):
 
     def _meet(self, price: str, size: str) -> None:
         """Write a level whose price is not spelled as most are."""
-        if len(price) > _FLOAT_DIGITS or price.strip(_DIGITS):
+        if len(price) > FLOAT_DIGITS or price.strip(_DIGITS):
             price = self._unusual(price)
         key, held, names = self._to_key(price), self._held, self._names
         if key <= self._least:
@@ -286,14 +216,13 @@ class TextSide(Side):
                     if len(names) > self._odd and self._to_key is float:
                         self._recount()
         elif name is not None:
-            self._drop(key)
-            self._touched[key] = name
+            self._touched[key] = self._drop(key)
 
     def _unusual(self, price: object) -> str:
         """Spell a price plainly; see that keys can tell it from its neighbours."""
         text = plain(price)
         digits = len(text.replace(".", "").replace("-", "").strip("0"))
-        if digits > _FLOAT_DIGITS and self._to_key is float:
+        if digits > FLOAT_DIGITS and self._to_key is float:
             self._to_key = Decimal
             self._spelling = EXACT_KEYS
             self._called.clear()
@@ -305,9 +234,11 @@ class TextSide(Side):
     def _careful(self, levels: Any) -> list[tuple[Any, Any]]:
         return pairs(levels, plain, _plain_size)
 
-    def _drop(self, key: Key) -> None:
-        del self._held[self._name(key)]
+    def _drop(self, key: Key) -> str | None:
+        name = self._name(key)
+        del self._held[name]
         self._names.pop(key, None)
+        return name
 
     def _clear(self) -> None:
         self._held.clear()

@@ -12,6 +12,7 @@ from booksync import side as module
 from booksync import text_side
 from booksync.errors import MalformedMessage
 from booksync.exact import Level
+from booksync.spelling import TRIMMED, fixed
 from booksync.text_side import CALLED, PART, REMEMBERED, TextSide, make_side
 
 BOTH = pytest.mark.parametrize("numbers", [Decimal, float])
@@ -627,9 +628,7 @@ def test_prices_without_zeros_at_the_end_are_alike(tick):
     side.check()
 
 
-@pytest.mark.parametrize(
-    "spelling", [text_side.fixed(2, 0), text_side.fixed(8, 6), text_side.TRIMMED]
-)
+@pytest.mark.parametrize("spelling", [fixed(2, 0), fixed(8, 6), TRIMMED])
 @given(
     whole=st.integers(0, 10**16), places=st.integers(0, 12), cents=st.integers(0, 99)
 )
@@ -643,10 +642,10 @@ def test_what_is_spelled_alike_is_spelled_so_again_from_its_key(
             assert spelling.spell(float(one) or 0) == one
     short = f"{whole % 10**8}.{cents:02}"
     fitting = {2: short, 8: f"{short}000000"}
-    if spelling is text_side.TRIMMED:
+    if spelling is TRIMMED:
         assert spelling.fits(short.rstrip("0").rstrip("."))
     else:
-        assert spelling.fits(fitting[2 if spelling is text_side.fixed(2, 0) else 8])
+        assert spelling.fits(fitting[2 if spelling is fixed(2, 0) else 8])
 
 
 @pytest.mark.parametrize(
@@ -656,9 +655,9 @@ def test_what_is_spelled_alike_is_spelled_so_again_from_its_key(
      "12345678.123456789", "1234567890123456"],
 )  # fmt: skip
 def test_what_is_spelled_otherwise_does_not_fit(text):
-    assert not text_side.fixed(2, 0).fits(text)
+    assert not fixed(2, 0).fits(text)
     if text not in {"1.0", "5."}:
-        assert not text_side.TRIMMED.fits(text)
+        assert not TRIMMED.fits(text)
 
 
 def test_a_long_price_is_spelled_as_the_others_are():
@@ -685,7 +684,7 @@ def test_prices_too_fine_for_floats_are_all_told_until_the_side_is_loaded_anew()
     side.check()
 
 
-def test_spellings_are_counted_anew_only_where_odd_ones_have_doubled(monkeypatch):
+def test_spellings_are_counted_anew_only_where_odd_ones_are_many_more(monkeypatch):
     counted = []
     recount = TextSide._recount
     monkeypatch.setattr(
@@ -694,7 +693,7 @@ def test_spellings_are_counted_anew_only_where_odd_ones_have_doubled(monkeypatch
     side = TextSide("bid")
     side.load([(f"{n}.250" if n % 2 else f"{n}.50", "1") for n in range(1, 4001)])
     assert len(side._names) == 2000
-    assert 1 <= len(counted) <= 8  # 16, 32, ... 2048
+    assert 1 <= len(counted) <= 8  # each time four times as many, not at each
     side.check()
 
 
