@@ -123,9 +123,9 @@ def test_generated_changes_are_as_near_the_best_price_as_recorded_ones():
     found = [ranks(workload) for workload in real]
     for levels in (1_000, 5_000, 20_000):
         made = ranks(generated(levels=levels, frames=600))
-        for tenths in (5, 10, 15, 18):
-            low, *_, high = sorted(one[tenths - 1] for one in found)
-            assert low <= made[tenths - 1] <= high, (levels, tenths)
+        for twentieths in (5, 10, 15, 18):
+            low, *_, high = sorted(one[twentieths - 1] for one in found)
+            assert low <= made[twentieths - 1] <= high, (levels, twentieths)
 
 
 def test_scattered_changes_are_the_farther_the_deeper_the_book_is():
