@@ -141,9 +141,11 @@ class Link:
 
         async def read() -> None:
             nonlocal reason
+            number, offer = self.number, self._host.offer
             try:
                 async for frame in self._stream:
-                    await self._host.put_frame(self.number, frame)
+                    if not offer(number, frame):
+                        await self._host.put_frame(number, frame)
             except TransportError as error:
                 reason = str(error)
 

@@ -535,19 +535,23 @@ class FloatSide(Side):
         held, touched, least = self._held, self._touched, self._least
         low, high = self._watched
         for price, size in levels:
-            if not 0.0 <= size < inf or type(size) is not float:
-                raise OddLevelError
-            if price not in held:
+            if size > 0.0:
+                if size >= inf or type(size) is not float:
+                    raise OddLevelError
+                if price in held:
+                    held[price] = size
+                    continue
                 if not least < price < inf or type(price) is not float:
                     raise OddLevelError
-                if not size:
-                    continue
                 held[price] = size
-            elif size:
-                held[price] = size
-                continue
-            else:
+            elif size != 0.0 or type(size) is not float:
+                raise OddLevelError
+            elif price in held:
                 del held[price]
+            elif not least < price < inf or type(price) is not float:
+                raise OddLevelError
+            else:
+                continue
             if low <= price <= high:
                 touched[price] = price
 

@@ -108,6 +108,8 @@ class Synchronizer:
         self.symbol = symbol
         self.policy = policy or Policy()
         self.state = State.OFFLINE
+        #: Whether the book can be read: an attribute, for it is asked at each frame.
+        self.live = False
         self.cause = Cause.DISCONNECTED
         self.since: float | None = None
         #: The book; every read raises :exc:`BookNotLive` while it is withheld.
@@ -397,11 +399,6 @@ class Synchronizer:
     def fresh(self) -> bool:
         """Whether no delta was applied since the snapshot."""
         return self._fresh
-
-    @property
-    def live(self) -> bool:
-        """Whether the book can be read."""
-        return self.state is State.LIVE
 
     def status(self, now: float | None = None) -> Status:
         """Return what is known of the book's trust, as one record. O(1)."""
@@ -802,6 +799,7 @@ class Synchronizer:
 
     def _move(self, cause: Cause, now: float) -> None:
         self.state = TRANSITIONS[self.state][cause]
+        self.live = self.state is State.LIVE
         self.cause = cause
         self.since = now
         self.dirty = True

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from booksync.budget import Budget
+from booksync.driving import FIRST_ATTEMPTS
 from booksync.errors import (
     BookNotLive,
     ConfigurationError,
@@ -543,6 +544,52 @@ async def test_venue_that_cannot_be_reached_is_an_error_for_the_caller():
     async with feed:
         with pytest.raises(TransportError, match=r"127\.0\.0\.1"):
             await feed.live(timeout=10.0)
+
+
+class Once:
+    """A stream of one frame."""
+
+    async def send(self, frame):
+        pass
+
+    async def close(self):
+        pass
+
+    async def __aiter__(self):
+        yield "{}"
+
+
+class Vanishing(Transport):
+    """A venue that sends one frame, and is never seen again."""
+
+    def __init__(self):
+        super().__init__()
+        self.attempts = 0
+        self.tried = asyncio.Event()
+
+    async def stream(self, url, *, headers, frame_bytes):
+        del headers, frame_bytes
+        self.attempts += 1
+        if self.attempts == 1:
+            return Once()
+        if self.attempts > 2 * FIRST_ATTEMPTS:
+            self.tried.set()
+        raise TransportError(f"{url} is gone")
+
+
+async def test_venue_that_was_reached_once_is_waited_for():
+    urls = {"ws_url": "ws://127.0.0.1:9", "rest_url": "http://127.0.0.1:9"}
+    transport = Vanishing()
+    feed = connect(
+        "binance", "BTCUSDT", transport=transport, chance=lambda: 0.0, **urls
+    )
+    async with feed:
+        live = asyncio.create_task(feed.live())
+        tried = asyncio.create_task(transport.tried.wait())
+        await asyncio.wait((live, tried), return_when=asyncio.FIRST_COMPLETED)
+        assert tried.done()
+        assert not live.done()
+        live.cancel()
 
 
 async def test_snapshots_that_cannot_be_reached_are_an_error_for_the_caller():

@@ -97,6 +97,8 @@ class FakeHost:
         self.connects = connects or Budget(1_000, 1.0)
         self.inputs = []
         self.frames = []
+        self.full = False
+        self.waited = []
         self.noted = []
         self.failures = []
         self.numbers = 0
@@ -112,10 +114,13 @@ class FakeHost:
         self.inputs.append((at, given))
 
     def offer(self, number, raw):
-        return False
+        if self.full:
+            return False
+        self.frames.append((number, raw))
+        return True
 
     async def put_frame(self, number, raw):
-        self.frames.append((number, raw))
+        self.waited.append((number, raw))
 
     def sent(self, number, url, frame):
         self.noted.append((number, url, frame))
@@ -188,6 +193,17 @@ def test_frames_reach_the_host_under_the_connections_number():
             host.transport.streams[0].frames.put_nowait(frame)
         await asyncio.sleep(1.0)
         assert host.frames == [(1, "a"), (1, b"b")]
+        assert host.waited == []
+
+    keep(script)
+
+
+def test_frames_wait_only_where_the_host_has_no_room():
+    async def script(host, keeper):
+        host.full = True
+        host.transport.streams[0].frames.put_nowait("a")
+        await asyncio.sleep(1.0)
+        assert (host.frames, host.waited) == ([], [(1, "a")])
 
     keep(script)
 
