@@ -17,6 +17,9 @@ are kept in order than are read, and when they are:
   If these become too many because nobody asks again, the order is dropped: to sort anew
   will cost less than those changes have saved.
 
+No order at all is needed while the best level stays, or a better one comes:
+``best_bound`` is a price that none is better than, and a level at it is the best one.
+
 A name is what a level is held under, and a key what it is ordered by. Both are the
 price itself where numbers come as floats; see :mod:`booksync.text_side` where they come
 as text.
@@ -64,7 +67,7 @@ SMALL = 128
 """Sides with no more levels than this are put in order wholly."""
 
 MANY = 256
-"""Keys that may come and go before this is looked at, where nobody reads."""
+"""Keys that may come and go before they are put in their places, if nobody reads."""
 
 FEW = 16
 """Levels that who walks a side gets made at first; then twice as many, and so on."""
@@ -110,6 +113,7 @@ class Side(ABC):
     __slots__ = (
         "_best",
         "_bid",
+        "_boundless",
         "_bounds",
         "_edges",
         "_held",
@@ -119,12 +123,14 @@ class Side(ABC):
         "_noted",
         "_number",
         "_order",
+        "_patience",
         "_reach",
         "_signed",
         "_spare",
         "_touched",
         "_watched",
         "_width",
+        "best_bound",
     )
 
     def __init__(self, name: SideName, *, signed: bool = False) -> None:
@@ -139,6 +145,9 @@ class Side(ABC):
         self._order: SortedList[Key] | None = None
         self._best: Any = None
         self._width = 0.0
+        self._boundless = inf if self._bid else -inf
+        #: The key of the best level, or one that is better than all.
+        self.best_bound: float = self._boundless
         self._take([], whole=True)
 
     # -- what the two kinds do differently ------------------------------------------
@@ -158,6 +167,10 @@ class Side(ABC):
     @abstractmethod
     def _name(self, key: Key) -> Name | None:
         """Say what the level of ``key`` is held under; ``None`` if there is none."""
+
+    @abstractmethod
+    def _at_bound(self) -> Level | None:
+        """Make the level at ``best_bound``, if it is there: it is the best one."""
 
     @abstractmethod
     def _level(self, key: Key) -> Level:
@@ -210,8 +223,9 @@ class Side(ABC):
             self._write(levels)
         except ODD:
             # To write again what was written is harmless: sizes are absolute.
+            self.best_bound = self._boundless
             self._write(self._careful(levels))
-        if len(self._touched) > MANY:
+        if len(self._touched) > self._patience:
             self._catch_up()
 
     def load(self, levels: Levels) -> None:
@@ -267,6 +281,7 @@ class Side(ABC):
         self._order = None
         self._noted.clear()
         self._best = UNREAD
+        self.best_bound = self._boundless
         self._take(sorted(self._keys()), whole=True)
 
     def _take(self, keys: list[Key], *, whole: bool) -> None:
@@ -294,7 +309,8 @@ class Side(ABC):
 
     def _watch(self) -> None:
         """Say between which keys those that come and go are touched."""
-        self._watched = self._bounds if self._order is None else ALL
+        ordered = self._order is not None
+        self._watched, self._patience = (ALL, REACH) if ordered else (self._bounds, MANY)
 
     def _wanted(self) -> tuple[int, int]:
         """Say how many keys are to be near, and how many spare."""
@@ -396,12 +412,20 @@ class Side(ABC):
         """Return the best level. O(1) but for what :meth:`apply` left to do."""
         best: Level | None = self._best
         if best is UNREAD:
-            if self._touched:
-                self._catch_up()
-            keys = self._near or self._first(1)
-            best = self._level(keys[-1 if self._bid else 0]) if keys else None
-            self._best = best
+            best = self._best = self._at_bound() or self._in_order()
         return best
+
+    def _in_order(self) -> Level | None:
+        """Find the best level in order."""
+        if self._touched:
+            self._catch_up()
+        keys = self._near or self._first(1)
+        if not keys:
+            return None
+        key = keys[-1 if self._bid else 0]
+        # Another side's key of the same price may be another one, where not both float.
+        self.best_bound = key if type(key) is float else self._boundless
+        return self._level(key)
 
     def top(self, count: int | None = None) -> list[Level]:
         """Return the best ``count`` levels, or all. O(count)."""
@@ -470,6 +494,8 @@ class Side(ABC):
     def check(self) -> None:
         """Assert every invariant. O(n log n); for tests."""
         keys = sorted(self._keys())
+        for key in keys:
+            assert key <= self.best_bound if self._bid else key >= self.best_bound
         if self._touched:
             self._catch_up()
         low, high = self._edges
@@ -533,7 +559,7 @@ class FloatSide(Side):
 
     def _write(self, levels: Any) -> None:
         held, touched, least = self._held, self._touched, self._least
-        low, high = self._watched
+        (low, high), bound, bid = self._watched, self.best_bound, self._bid
         for price, size in levels:
             if size > 0.0:
                 if size >= inf or type(size) is not float:
@@ -554,6 +580,9 @@ class FloatSide(Side):
                 continue
             if low <= price <= high:
                 touched[price] = price
+                if (price > bound) is bid:
+                    bound = price
+        self.best_bound = bound
 
     def _careful(self, levels: Any) -> list[tuple[Any, Any]]:
         return pairs(levels, self._price, _size)
@@ -569,6 +598,11 @@ class FloatSide(Side):
 
     def _name(self, key: Key) -> Name | None:
         return key if key in self._held else None
+
+    def _at_bound(self) -> Level | None:
+        bound = self.best_bound
+        size = self._held.get(bound)
+        return None if size is None else make(Level, (bound, size))
 
     def _level(self, key: Key) -> Level:
         return make(Level, (key, self._held[key]))

@@ -172,7 +172,7 @@ class TextSide(Side):
     def _write(self, levels: Any) -> None:
         _expect_digits(levels)
         held, names, touched = self._held, self._names, self._touched
-        to_key, least = self._to_key, self._least
+        to_key, least, bound, bid = self._to_key, self._least, self.best_bound, self._bid
         usual = self._spelling.fits
         low, high = self._watched
         for price, size in levels:
@@ -187,10 +187,11 @@ class TextSide(Side):
                 key = to_key(price)
                 names.pop(key, None)
             elif not usual(price) or (key := to_key(price)) <= least or key in names:
+                self.best_bound = bound
                 self._meet(price, size)
                 # It may have chosen spelling and keys anew, and which are near.
                 usual, to_key = self._spelling.fits, self._to_key
-                low, high = self._watched
+                (low, high), bound = self._watched, self.best_bound
                 continue
             elif some:
                 held[price] = size
@@ -198,6 +199,9 @@ class TextSide(Side):
                 continue
             if low <= key <= high:
                 touched[key] = price
+                if (key > bound) is bid:
+                    bound = key
+        self.best_bound = bound
 
     def _meet(self, price: str, size: str) -> None:
         """Write a level whose price is not spelled as most are."""
@@ -211,6 +215,8 @@ class TextSide(Side):
             held[name or price] = size
             if name is None:
                 self._touched[key] = price
+                if (key > self.best_bound) is self._bid:
+                    self.best_bound = key
                 if price != self._call(key):
                     names[key] = price
                     if len(names) > self._odd and self._to_key is float:
@@ -251,6 +257,13 @@ class TextSide(Side):
 
     def _keys(self) -> Iterable[Key]:
         return map(self._to_key, self._held)
+
+    def _at_bound(self) -> Level | None:
+        key = self.best_bound
+        known = self._made.get(key)
+        if known is not None and self._held.get(known[0]) is known[1]:
+            return known[2]
+        return None if self._name(key) is None else self._remake(key)
 
     def _level(self, key: Key) -> Level:
         known = self._made.get(key)

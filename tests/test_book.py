@@ -11,6 +11,7 @@ import pytest
 from booksync.book import Book, Level, Window, canonical
 from booksync.errors import BookNotLive, ConfigurationError, MalformedMessage
 from booksync.messages import Delta, Snapshot
+from booksync.side import Side
 
 D = Decimal
 BIDS = [("100", "1"), ("99", "2"), ("98", "4")]
@@ -144,6 +145,48 @@ def test_crossed_and_locked():
     book.apply(Delta("X", 11, 12, [("101.5", "1")], []))
     assert (book.crossed, book.locked) == (True, False)
     assert book.spread == D("-0.5")
+
+
+@pytest.mark.parametrize("fine", ["bid", "ask"])
+def test_a_price_in_common_crosses_also_where_one_side_has_finer_ones(fine):
+    """A price is then held under another key on each side, and no float is 0.1."""
+    finest = ("0.05000000000000000001" if fine == "bid" else "9.00000000000000000001",)
+    bids = [("0.1", "1"), *[(price, "1") for price in finest if fine == "bid"]]
+    asks = [("0.1", "1"), *[(price, "1") for price in finest if fine == "ask"]]
+    book = loaded(bids, asks)
+    assert book.crossed
+    book.apply(Delta("X", 10, 11, [("0.1", "2")], [("0.1", "3")]))
+    assert book.crossed
+    book.apply(Delta("X", 11, 12, [], [("0.1", "0")]))
+    assert not book.crossed
+    book.apply(Delta("X", 12, 13, [], [("0.10", "3")]))
+    assert book.crossed
+
+
+def test_a_price_in_common_crosses_also_once_one_side_met_a_finer_one():
+    book = loaded([("0.04", "1")], [("0.1", "1")])
+    assert not book.crossed
+    book.apply(Delta("X", 10, 11, [("0.05000000000000000001", "1")], []))
+    assert not book.crossed
+    book.apply(Delta("X", 11, 12, [("0.1", "1")], []))
+    assert book.crossed
+
+
+@pytest.mark.parametrize("make", [loaded, in_floats])
+def test_who_only_asks_whether_it_is_crossed_puts_nothing_in_order(make, monkeypatch):
+    book = make()
+    assert not book.crossed
+    monkeypatch.setattr(Side, "_catch_up", None)
+    kind = float if make is in_floats else str
+    for last, price, size in ((11, 97, 1), (12, 98, 0), (13, 100.5, 1), (14, 102, 0)):
+        level = (kind(price), kind(size))
+        bids, asks = ([], [level]) if price > 101 else ([level], [])
+        book.apply(Delta("X", last - 1, last, bids, asks))
+        assert not book.crossed
+    best = (book.best_bid, book.best_ask)
+    assert best == (Level(100.5, 1), Level(101, 3))
+    book.apply(Delta("X", 14, 15, [(kind(101), kind(1))], []))
+    assert book.crossed
 
 
 # -- levels ---------------------------------------------------------------------------

@@ -52,7 +52,9 @@ load = st.tuples(st.just("load"), many, many)
 delta = st.tuples(st.just("delta"), levels, levels)
 steps = st.lists(st.one_of(delta, delta, delta, sweep, load), max_size=14)
 questions = st.lists(
-    st.sampled_from(["top", "all", "ranks", "ranges", "groups", "fills", "whole"]),
+    st.sampled_from(
+        ["top", "crossed", "all", "ranks", "ranges", "groups", "fills", "whole"]
+    ),
     max_size=2,
 )
 
@@ -129,6 +131,11 @@ def ask_top(book, model, numbers):
     mine, theirs = (sum(s for _, s in side[:3]) for side in (bids, asks))
     if mine + theirs:
         assert_near(book.imbalance(3), divide(Decimal(mine - theirs), mine + theirs))
+
+
+def ask_crossed(book, model, numbers):
+    bids, asks = model.top("bid"), model.top("ask")
+    assert book.crossed == bool(bids and asks and bids[0][0] >= asks[0][0])
 
 
 def ask_all(book, model, numbers):
@@ -248,6 +255,7 @@ def ask_whole(book, model, numbers):
 
 ASK = {
     "top": ask_top,
+    "crossed": ask_crossed,
     "all": ask_all,
     "ranks": ask_ranks,
     "ranges": ask_ranges,

@@ -272,6 +272,18 @@ def test_order_is_right_beyond_the_edge(make, wire, number, name):
 
 
 @pytest.mark.parametrize(("make", "wire", "number"), KINDS)
+@pytest.mark.parametrize("name", ["bid", "ask"])
+def test_a_better_level_is_told_also_where_a_later_one_is_odd(make, wire, number, name):
+    side = make(name)
+    side.load([(wire(9), wire(1))])
+    assert side.best() == (number(9), number(1))
+    better = 10 if name == "bid" else 8
+    side.apply([(wire(better), wire(2)), (Decimal(9), 3)])
+    assert side.best() == (number(better), number(2))
+    side.check()
+
+
+@pytest.mark.parametrize(("make", "wire", "number"), KINDS)
 def test_every_key_may_go_at_once(make, wire, number):
     side = make("bid")
     levels = [(wire(price), wire(1)) for price in range(1, 5 * SMALL)]
