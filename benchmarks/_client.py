@@ -1,7 +1,7 @@
 """
 A client of :mod:`benchmarks._stream` in a process of its own: ours, or a bare one.
 
-``python -m benchmarks._client {bare,float,decimal}``; each request is one connection.
+``python -m benchmarks._client NAME``, one of ``CLIENTS``; each request is a connection.
 The bare one receives with ``websockets`` as ours does, decodes with msgspec into floats
 and assigns to plain dicts: no order, no checks, no events.
 """
@@ -101,14 +101,15 @@ async def bare(wanted: Wanted) -> dict[str, Any]:
     raise AssertionError("the server closed early")
 
 
-async def ours(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]:
-    """``connect``; each event's best bid and ask."""
+def opened(
+    wanted: Wanted, numbers: type[Decimal | float], *, conflate: bool
+) -> booksync.feed.Feed:
     address = f"127.0.0.1:{wanted.port}"
-    symbol = wanted.symbol
-    feed = booksync.feed.connect(
+    return booksync.feed.connect(
         "binance",
-        symbol,
+        wanted.symbol,
         numbers=numbers,
+        conflate=conflate,
         ws_url=f"ws://{address}",
         rest_url=f"http://{address}",
         budget=Budget(1_000_000, 60.0),
@@ -117,9 +118,20 @@ async def ours(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]
         # window that runs short would be asked for again on these few frames.
         policy={"refresh": None},
     )
+
+
+def missing(feed: booksync.feed.Feed, wanted: Wanted) -> int:
+    """Frames to come. Some came before the snapshot: they are in it already."""
+    counts = feed.status(wanted.symbol).counts
+    return wanted.frames - counts.applied - counts.stale
+
+
+async def ours(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]:
+    """``connect``; each event's best bid and ask."""
+    symbol = wanted.symbol
     clock = Clock(wanted)
     left = count = 0
-    async with feed:
+    async with opened(wanted, numbers, conflate=False) as feed:
         async for event in feed:
             if type(event) is Changed:
                 book = feed[symbol]
@@ -130,10 +142,30 @@ async def ours(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]
                 if not left:
                     return clock.result(count)
             elif type(event) is Synced:
-                # Some frames came before the snapshot: they are in it already.
-                counts = feed.status(symbol).counts
-                left = count = wanted.frames - counts.applied - counts.stale
+                left = count = missing(feed, wanted)
                 assert left > 0, "every frame came before the snapshot"
+                clock.start()
+            else:
+                raise AssertionError(event)
+    raise AssertionError("the feed ended early")
+
+
+async def newest(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]:
+    """``connect(conflate=True)``; the newest book's best bid and ask, when told."""
+    symbol = wanted.symbol
+    clock = Clock(wanted)
+    count = end = 0
+    async with opened(wanted, numbers, conflate=True) as feed:
+        async for event in feed:
+            if type(event) is Changed:
+                book = feed[symbol]
+                _ = book.best_bid, book.best_ask
+                if feed.counts.frames == end:
+                    return clock.result(count)
+            elif type(event) is Synced:
+                count = missing(feed, wanted)
+                assert count > 0, "every frame came before the snapshot"
+                end = feed.counts.frames + count
                 clock.start()
             else:
                 raise AssertionError(event)
@@ -144,6 +176,8 @@ CLIENTS: dict[str, Callable[[Wanted], Any]] = {
     "bare": bare,
     "float": lambda wanted: ours(wanted, float),
     "decimal": lambda wanted: ours(wanted, Decimal),
+    "float newest": lambda wanted: newest(wanted, float),
+    "decimal newest": lambda wanted: newest(wanted, Decimal),
 }
 
 

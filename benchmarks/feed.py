@@ -7,6 +7,9 @@ floats and assigns to dicts; against a peer it is ours over theirs, so the inver
 frames per second on one core. ``latency``: from the moment the server writes a frame to
 the client's event, in microseconds, at a fixed rate; the ratio is our 99th percentile
 over the bare client's. Rounds are interleaved.
+
+Ours tells of each frame, and has the best prices read; as ``newest``, it hands out the
+newest book (``conflate=True``), which is what the peers of ``GIVE_NEWEST`` do.
 """
 
 from __future__ import annotations
@@ -37,7 +40,10 @@ FEWEST = 5_000
 #: Seconds behind at which a rate counts as more than the client, or server, can do.
 LATE = 0.05
 OURS = ("float", "decimal")
+NEWEST = ("float newest", "decimal newest")
 PEERS = ("ccxt.pro", "cryptofeed")
+#: Peers whose user sees the newest book: frames that came meanwhile are in it.
+GIVE_NEWEST = ("ccxt.pro",)
 
 Answers = dict[str, list[dict[str, Any]]]
 
@@ -53,7 +59,7 @@ class Clients:
         python = sys.executable
         self.server = self._started([python, "-m", "benchmarks._stream", str(path)])
         self.port = self.server.read()["port"]
-        for name in ("bare", *OURS):
+        for name in ("bare", *OURS, *NEWEST):
             command = [python, "-m", "benchmarks._client", name]
             self._workers[name] = self._started(command)
         for name in PEERS:
@@ -135,15 +141,15 @@ def saturated(found: Answers, loops: Sequence[str]) -> Iterator[dict[str, Any]]:
                 "server_us_per_frame": middle(bare, "server_us"),
             }
     for peer in PEERS:
-        for numbers in OURS:
+        for name in (*OURS, *(NEWEST if peer in GIVE_NEWEST else ())):
             if peer not in found:
                 continue
             yield {
-                "case": f"{numbers}/{peer}",
-                "ratio": ratio(of(found[numbers], "us"), of(found[peer], "us")),
-                "us_per_frame": middle(found[numbers], "us"),
+                "case": f"{name}/{peer}",
+                "ratio": ratio(of(found[name], "us"), of(found[peer], "us")),
+                "us_per_frame": middle(found[name], "us"),
                 "peer_us_per_frame": middle(found[peer], "us"),
-                "frames_per_second": middle(found[numbers], "per_second"),
+                "frames_per_second": middle(found[name], "per_second"),
                 "peer_frames_per_second": middle(found[peer], "per_second"),
             }
 
@@ -201,7 +207,7 @@ def run(
         work = work_of(begun(workload))._replace(before=[])
         path.write_text(json.dumps(work._asdict()))
         clients = Clients(path, workload.symbol, stack)
-        found = clients.interleaved([*names, *PEERS], rounds, frames, None)
+        found = clients.interleaved([*names, *NEWEST, *PEERS], rounds, frames, None)
         told = dict(clients.failed)
         lost = list(fell(told, (), workload.name))
         for record in [*saturated(found, loops), *lost]:

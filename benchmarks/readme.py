@@ -267,8 +267,9 @@ MEANING = {
         most. Snapshots are answered at once. Each book is compared at the end.""",
     "feed": """
         Over loopback: processor time a frame against a bare `websockets` client with
-        the floor's decode, and against peers at the same server; then the delay from
-        the moment a frame is written until its event.""",
+        the floor's decode, and against peers at the same server; `newest`: told of the
+        newest book only (`conflate=True`), as the users of ccxt.pro are; else of each
+        frame. Then the delay from the moment a frame is written until its event.""",
     "queries": """
         At 10,000 levels a side, after a change of one level, and asked again. Growth is
         over 1,000 levels; the naive way sorts plain dicts.""",

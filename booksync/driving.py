@@ -172,11 +172,11 @@ class Driver:
     async def run(self) -> None:
         """Drive whatever the consumer does (``conflate``), until cancelled."""
         while True:
-            if not self.step():
-                await self.idle()
+            taken = self.step()
+            if taken and self._taken % TURN:
+                continue  # nobody else runs meanwhile
             self.inputs.wake()
-            if self._taken % TURN == 0:
-                await asyncio.sleep(0)
+            await (asyncio.sleep(0) if taken else self.idle())
 
     def finish(self) -> None:
         """Take all that is left."""

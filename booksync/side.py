@@ -308,9 +308,17 @@ class Side(ABC):
         self._spare = {key: self._name(key) for key in spared}
 
     def _watch(self) -> None:
-        """Say between which keys those that come and go are touched."""
-        ordered = self._order is not None
-        self._watched, self._patience = (ALL, REACH) if ordered else (self._bounds, MANY)
+        """Say which keys that come and go are touched, and how many before a look."""
+        if self._order is None:
+            self._watched, self._patience = self._bounds, MANY
+        else:
+            self._watched, self._patience = ALL, REACH
+
+    def _came(self, key: Key, name: Name) -> None:
+        """Note a new level, as ``_write`` does for most."""
+        self._touched[key] = name
+        if (key > self.best_bound) is self._bid:
+            self.best_bound = key
 
     def _wanted(self) -> tuple[int, int]:
         """Say how many keys are to be near, and how many spare."""
@@ -557,7 +565,7 @@ class FloatSide(Side):
 
     __slots__ = ()
 
-    def _write(self, levels: Any) -> None:
+    def _write(self, levels: Any) -> None:  # noqa: C901 - the hot loop, in one place
         held, touched, least = self._held, self._touched, self._least
         (low, high), bound, bid = self._watched, self.best_bound, self._bid
         for price, size in levels:

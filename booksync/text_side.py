@@ -169,12 +169,12 @@ class TextSide(Side):
 
     # -- writing --------------------------------------------------------------------
 
-    def _write(self, levels: Any) -> None:
+    def _write(self, levels: Any) -> None:  # noqa: C901 - the hot loop, in one place
         _expect_digits(levels)
         held, names, touched = self._held, self._names, self._touched
-        to_key, least, bound, bid = self._to_key, self._least, self.best_bound, self._bid
-        usual = self._spelling.fits
-        low, high = self._watched
+        to_key, least, usual = self._to_key, self._least, self._spelling.fits
+        (low, high), bid = self._watched, self._bid
+        bound: Key = self.best_bound
         for price, size in levels:
             if len(size) > MAX_NUMBER_LENGTH:
                 raise OddLevelError
@@ -214,9 +214,7 @@ class TextSide(Side):
         if float(size):
             held[name or price] = size
             if name is None:
-                self._touched[key] = price
-                if (key > self.best_bound) is self._bid:
-                    self.best_bound = key
+                self._came(key, price)
                 if price != self._call(key):
                     names[key] = price
                     if len(names) > self._odd and self._to_key is float:

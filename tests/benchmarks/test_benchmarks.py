@@ -497,8 +497,8 @@ def test_recover_bridges_and_heals():
 
 def test_feed_compares_with_the_bare_client_and_reports_missing_peers(monkeypatch):
     monkeypatch.setattr(feed, "interpreter", lambda _name: None)
-    settings = {"rounds": 1, "frames": 60, "rates": (500,), "seconds": 0.1, "fewest": 2}
-    found = checked(feed.run(**settings, workload=tiny()), "feed")
+    settings = {"rounds": 1, "frames": 900, "rates": (500,), "fewest": 2}
+    found = checked(feed.run(**settings, seconds=0.1, workload=tiny()), "feed")
     skipped = {r["case"] for r in found if "skipped" in r}
     assert skipped == set(feed.PEERS)
     for numbers in ("float", "decimal"):
@@ -514,10 +514,12 @@ def test_feed_takes_the_peer_along(name, monkeypatch):
     if peers.interpreter(name) is None:
         pytest.skip(f"{name} is not installed: python -m benchmarks.peers install")
     monkeypatch.setattr(feed, "PEERS", (name,))
-    settings = {"rounds": 1, "frames": 60, "rates": (500,), "fewest": 60}
+    settings = {"rounds": 1, "frames": 900, "rates": (500,), "fewest": 60}
     found = checked(feed.run(**settings, seconds=0.1, workload=tiny()), "feed")
     assert not any("skipped" in record for record in found), found
     assert {f"float/{name}", f"{name}/latency"} <= cases_of(found)
+    told = f"float newest/{name}" in cases_of(found)
+    assert told == (name in feed.GIVE_NEWEST)
 
 
 def test_feed_tells_once_of_a_peer_that_fails_and_never_goes_on_without_us():
