@@ -169,8 +169,12 @@ class Side(ABC):
         """Say what the level of ``key`` is held under; ``None`` if there is none."""
 
     @abstractmethod
-    def _at_bound(self) -> Level | None:
-        """Make the level at ``best_bound``, if it is there: it is the best one."""
+    def best(self) -> Level | None:
+        """
+        Return the best level. O(1) but for what :meth:`apply` left to do.
+
+        One at ``best_bound`` is the best one; only if there is none, order is asked.
+        """
 
     @abstractmethod
     def _level(self, key: Key) -> Level:
@@ -416,13 +420,6 @@ class Side(ABC):
 
     # -- reading, best first --------------------------------------------------------
 
-    def best(self) -> Level | None:
-        """Return the best level. O(1) but for what :meth:`apply` left to do."""
-        best: Level | None = self._best
-        if best is UNREAD:
-            best = self._best = self._at_bound() or self._in_order()
-        return best
-
     def _in_order(self) -> Level | None:
         """Find the best level in order."""
         if self._touched:
@@ -607,10 +604,15 @@ class FloatSide(Side):
     def _name(self, key: Key) -> Name | None:
         return key if key in self._held else None
 
-    def _at_bound(self) -> Level | None:
-        bound = self.best_bound
-        size = self._held.get(bound)
-        return None if size is None else make(Level, (bound, size))
+    def best(self) -> Level | None:
+        """See :meth:`Side.best`."""
+        best: Level | None = self._best
+        if best is UNREAD:
+            bound = self.best_bound
+            size = self._held.get(bound)
+            best = self._in_order() if size is None else make(Level, (bound, size))
+            self._best = best
+        return best
 
     def _level(self, key: Key) -> Level:
         return make(Level, (key, self._held[key]))

@@ -26,6 +26,7 @@ from typing import Any
 from booksync.errors import MalformedMessage
 from booksync.exact import MAX_NUMBER_LENGTH, Level, Number, canonical, plain
 from booksync.side import (
+    UNREAD,
     FloatSide,
     Frozen,
     Key,
@@ -256,12 +257,19 @@ class TextSide(Side):
     def _keys(self) -> Iterable[Key]:
         return map(self._to_key, self._held)
 
-    def _at_bound(self) -> Level | None:
-        key = self.best_bound
-        known = self._made.get(key)
-        if known is not None and self._held.get(known[0]) is known[1]:
-            return known[2]
-        return None if self._name(key) is None else self._remake(key)
+    def best(self) -> Level | None:
+        """See :meth:`Side.best`."""
+        best: Level | None = self._best
+        if best is UNREAD:
+            bound = self.best_bound
+            known = self._made.get(bound)
+            if known is not None and self._held.get(known[0]) is known[1]:
+                best = known[2]
+            else:
+                there = self._name(bound) is not None
+                best = self._remake(bound) if there else self._in_order()
+            self._best = best
+        return best
 
     def _level(self, key: Key) -> Level:
         known = self._made.get(key)
