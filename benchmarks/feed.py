@@ -31,7 +31,7 @@ from benchmarks.workload import Workload, generated, recorded
 
 __all__ = ["run"]
 
-ROUNDS = 4
+ROUNDS = 12
 FRAMES = 3_000
 RATES = (1_000, 5_000, 20_000)
 SECONDS = 1.0
