@@ -337,16 +337,6 @@ class Book(Queries):
         self._refuse_if_withheld()
         return Window(None, None) if self._window is None else self._window
 
-    @property
-    def crossed(self) -> bool:
-        """
-        Whether the best bid is above the best ask, or at it. O(1).
-
-        Asked after each change: sides that nobody reads are not put in order for it.
-        """
-        bids, asks = self._bids, self._asks
-        return not bids.best_bound < asks.best_bound and super().crossed
-
     def edge(self, side: SideName) -> Number | None:
         """See :meth:`Queries.edge`."""
         held = self._side(side)

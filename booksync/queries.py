@@ -197,6 +197,9 @@ class Queries:
         >>> book.crossed
         False
         """
+        # Asked after each change: sides that nobody reads are not put in order for it.
+        if self._bids.best_bound < self._asks.best_bound:
+            return False
         bid, ask = self._bids.best(), self._asks.best()
         return bid is not None and ask is not None and bid[0] >= ask[0]
 
