@@ -113,7 +113,6 @@ class Side(ABC):
     __slots__ = (
         "_best",
         "_bid",
-        "_boundless",
         "_bounds",
         "_edges",
         "_held",
@@ -145,7 +144,6 @@ class Side(ABC):
         self._order: SortedList[Key] | None = None
         self._best: Any = None
         self._width = 0.0
-        self._boundless = inf if self._bid else -inf
         #: The key of the best level, or one that is better than all.
         self.best_bound: float = self._boundless
         self._take([], whole=True)
@@ -277,6 +275,11 @@ class Side(ABC):
         setattr(twin, "_order", None)  # noqa: B010
         twin._watch()
         return twin
+
+    @property
+    def _boundless(self) -> float:
+        """What no price is better than."""
+        return inf if self._bid else -inf
 
     # -- keeping order --------------------------------------------------------------
 
@@ -566,21 +569,17 @@ class FloatSide(Side):
         held, touched, least = self._held, self._touched, self._least
         (low, high), bound, bid = self._watched, self.best_bound, self._bid
         for price, size in levels:
-            if size > 0.0:
-                if size >= inf or type(size) is not float:
-                    raise OddLevelError
-                if price in held:
+            if not 0.0 <= size < inf or type(size) is not float:
+                raise OddLevelError
+            if price in held:
+                if size:
                     held[price] = size
                     continue
-                if not least < price < inf or type(price) is not float:
-                    raise OddLevelError
-                held[price] = size
-            elif size != 0.0 or type(size) is not float:
-                raise OddLevelError
-            elif price in held:
                 del held[price]
             elif not least < price < inf or type(price) is not float:
                 raise OddLevelError
+            elif size:
+                held[price] = size
             else:
                 continue
             if low <= price <= high:

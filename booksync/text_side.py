@@ -262,20 +262,22 @@ class TextSide(Side):
         best: Level | None = self._best
         if best is UNREAD:
             bound = self.best_bound
-            known = self._made.get(bound)
-            if known is not None and self._held.get(known[0]) is known[1]:
-                best = known[2]
-            else:
+            best = self._kept(bound)
+            if best is None:
                 there = self._name(bound) is not None
                 best = self._remake(bound) if there else self._in_order()
             self._best = best
         return best
 
-    def _level(self, key: Key) -> Level:
+    def _kept(self, key: Key) -> Level | None:
+        """Return the level last made of ``key``, if it is there as it was."""
         known = self._made.get(key)
         if known is not None and self._held.get(known[0]) is known[1]:
             return known[2]
-        return self._remake(key)
+        return None
+
+    def _level(self, key: Key) -> Level:
+        return self._kept(key) or self._remake(key)
 
     def _levels(self, keys: Sequence[Key]) -> list[Level]:
         held, made, number = self._held, self._made, self._number
