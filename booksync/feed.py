@@ -400,7 +400,7 @@ class Feed:
             KeyError: If the feed has no such symbol.
 
         """
-        sync = self._driver.engine.books[symbol]
+        sync = self._engine.books[symbol]
         fetcher = self._fetcher
         if sync.live:
             if fetcher is not None:
@@ -557,7 +557,7 @@ class Feed:
     def offer(self, number: int, raw: str | bytes) -> bool:
         """Take a frame if there is room; say whether there was."""
         self._contact.reached = True
-        return self._inputs.offer(number, raw, self._offset + self._clock())
+        return self._inputs.offer(number, raw, self.clock())
 
     async def put_frame(self, number: int, raw: str | bytes) -> None:
         """Take a frame; waits while the consumer is behind."""

@@ -64,6 +64,8 @@ from booksync.status import Counts, Ledger, Status
 __all__ = ["TRANSITIONS", "Policy", "Relation", "Synchronizer", "Way", "relate"]
 
 
+#: Looked up once: CPython 3.11 takes long for a member of an Enum.
+LIVE = State.LIVE
 #: Deltas between two looks at the edge of the window.
 LOOK = 64
 #: Recent deltas that a book remembers while it waits for an answer.
@@ -108,8 +110,6 @@ class Synchronizer:
         self.symbol = symbol
         self.policy = policy or Policy()
         self.state = State.OFFLINE
-        #: Whether the book can be read: an attribute, for it is asked at each frame.
-        self.live = False
         self.cause = Cause.DISCONNECTED
         self.since: float | None = None
         #: The book; every read raises :exc:`BookNotLive` while it is withheld.
@@ -399,6 +399,11 @@ class Synchronizer:
     def fresh(self) -> bool:
         """Whether no delta was applied since the snapshot."""
         return self._fresh
+
+    @property
+    def live(self) -> bool:
+        """Whether the book can be read."""
+        return self.state is LIVE
 
     def status(self, now: float | None = None) -> Status:
         """Return what is known of the book's trust, as one record. O(1)."""
@@ -799,7 +804,6 @@ class Synchronizer:
 
     def _move(self, cause: Cause, now: float) -> None:
         self.state = TRANSITIONS[self.state][cause]
-        self.live = self.state is State.LIVE
         self.cause = cause
         self.since = now
         self.dirty = True
