@@ -126,46 +126,27 @@ def missing(feed: booksync.feed.Feed, wanted: Wanted) -> int:
     return wanted.frames - counts.applied - counts.stale
 
 
-async def ours(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]:
-    """``connect``; each event's best bid and ask."""
+async def ours(
+    wanted: Wanted, numbers: type[Decimal | float], *, conflate: bool = False
+) -> dict[str, Any]:
+    """``connect``; the best bid and ask at each event, of a frame or of many."""
     symbol = wanted.symbol
     clock = Clock(wanted)
-    left = count = 0
-    async with opened(wanted, numbers, conflate=False) as feed:
+    count = end = 0
+    async with opened(wanted, numbers, conflate=conflate) as feed:
+        counts = feed.counts
         async for event in feed:
             if type(event) is Changed:
                 book = feed[symbol]
                 _ = book.best_bid, book.best_ask
                 if wanted.latency:
                     clock.delays.append(micros() - (event.message.time or 0) * 1000)
-                left -= 1
-                if not left:
-                    return clock.result(count)
-            elif type(event) is Synced:
-                left = count = missing(feed, wanted)
-                assert left > 0, "every frame came before the snapshot"
-                clock.start()
-            else:
-                raise AssertionError(event)
-    raise AssertionError("the feed ended early")
-
-
-async def newest(wanted: Wanted, numbers: type[Decimal | float]) -> dict[str, Any]:
-    """``connect(conflate=True)``; the newest book's best bid and ask, when told."""
-    symbol = wanted.symbol
-    clock = Clock(wanted)
-    count = end = 0
-    async with opened(wanted, numbers, conflate=True) as feed:
-        async for event in feed:
-            if type(event) is Changed:
-                book = feed[symbol]
-                _ = book.best_bid, book.best_ask
-                if feed.counts.frames == end:
+                if counts.frames == end:
                     return clock.result(count)
             elif type(event) is Synced:
                 count = missing(feed, wanted)
                 assert count > 0, "every frame came before the snapshot"
-                end = feed.counts.frames + count
+                end = counts.frames + count
                 clock.start()
             else:
                 raise AssertionError(event)
@@ -176,8 +157,8 @@ CLIENTS: dict[str, Callable[[Wanted], Any]] = {
     "bare": bare,
     "float": lambda wanted: ours(wanted, float),
     "decimal": lambda wanted: ours(wanted, Decimal),
-    "float newest": lambda wanted: newest(wanted, float),
-    "decimal newest": lambda wanted: newest(wanted, Decimal),
+    "float newest": lambda wanted: ours(wanted, float, conflate=True),
+    "decimal newest": lambda wanted: ours(wanted, Decimal, conflate=True),
 }
 
 

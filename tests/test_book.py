@@ -147,13 +147,16 @@ def test_crossed_and_locked():
     assert book.spread == D("-0.5")
 
 
-@pytest.mark.parametrize("fine", ["bid", "ask"])
-def test_a_price_in_common_crosses_also_where_one_side_has_finer_ones(fine):
+@pytest.mark.parametrize(
+    ("finer_bids", "finer_asks"),
+    [([("0.05000000000000000001", "1")], []), ([], [("9.00000000000000000001", "1")])],
+    ids=["bid", "ask"],
+)
+def test_a_price_in_common_crosses_also_where_one_side_has_finer_ones(
+    finer_bids, finer_asks
+):
     """A price is then held under another key on each side, and no float is 0.1."""
-    finest = ("0.05000000000000000001" if fine == "bid" else "9.00000000000000000001",)
-    bids = [("0.1", "1"), *[(price, "1") for price in finest if fine == "bid"]]
-    asks = [("0.1", "1"), *[(price, "1") for price in finest if fine == "ask"]]
-    book = loaded(bids, asks)
+    book = loaded([("0.1", "1"), *finer_bids], [("0.1", "1"), *finer_asks])
     assert book.crossed
     book.apply(Delta("X", 10, 11, [("0.1", "2")], [("0.1", "3")]))
     assert book.crossed
